@@ -1,0 +1,162 @@
+//! What went wrong: an operation, its subject, and the kernel's word for it.
+//!
+//! One sentence per failure, `op subject: ERRNO (text)` or `op: subject` where no system call was
+//! involved, made where the failure is understood and printed once, at the top. It crosses the
+//! socketpair from child and init to the runtime as the same three values.
+
+use core::fmt::{self, Write};
+
+use crate::limits;
+pub use rustix::io::Errno;
+
+/// The result of everything that can fail with a sentence.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// A failure, told by what was tried, on what, and what the kernel answered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error {
+    op: heapless::String<{ limits::ERROR_OP }>,
+    subject: heapless::String<{ limits::ERROR_SUBJECT }>,
+    errno: Option<Errno>,
+}
+
+impl Error {
+    /// A failed system call `op` on `subject`.
+    #[cold]
+    pub fn system(op: &str, subject: impl fmt::Display, errno: Errno) -> Self {
+        Self::build(op, format_args!("{subject}"), Some(errno))
+    }
+
+    /// A refusal of our own: `op: reason`.
+    #[cold]
+    pub fn refused(op: &str, reason: impl fmt::Display) -> Self {
+        Self::build(op, format_args!("{reason}"), None)
+    }
+
+    /// The same three values as they came out of a message.
+    #[cold]
+    pub fn received(op: &str, subject: &str, errno: Option<Errno>) -> Self {
+        Self::build(op, format_args!("{subject}"), errno)
+    }
+
+    /// The same failure seen from further out: `outer: op subject`, errno kept.
+    #[cold]
+    pub fn within(self, outer: &str) -> Self {
+        let space = if self.errno.is_some() { " " } else { ": " };
+        let mut whole = Self::build(outer, format_args!("{}{space}{}", self.op, self.subject), self.errno);
+        // Keep `outer: op subject: ERRNO` readable: the colon belongs to the operation.
+        let _ = whole.op.push(':');
+        if whole.errno.is_none() {
+            whole.op.pop();
+        }
+        whole
+    }
+
+    fn build(op: &str, subject: fmt::Arguments<'_>, errno: Option<Errno>) -> Self {
+        let mut error = Self { op: heapless::String::new(), subject: heapless::String::new(), errno };
+        let _ = Clipped(&mut error.op).write_str(op);
+        let _ = Clipped(&mut error.subject).write_fmt(subject);
+        error
+    }
+
+    /// What was tried: a system call's name or a step's.
+    pub fn op(&self) -> &str {
+        &self.op
+    }
+
+    /// What it was tried on, or why it was refused.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What the kernel answered, if it was asked.
+    pub fn errno(&self) -> Option<Errno> {
+        self.errno
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            None => write!(f, "{}: {}", self.op, self.subject),
+            Some(errno) => {
+                f.write_str(&self.op)?;
+                if !self.subject.is_empty() {
+                    write!(f, " {}", self.subject)?;
+                }
+                write!(f, ": {}", crate::text::Errno(errno))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Gives an errno the operation and subject that it lacks.
+pub trait Context<T> {
+    /// `op subject: errno`.
+    fn context(self, op: &str, subject: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> Context<T> for core::result::Result<T, Errno> {
+    #[inline]
+    fn context(self, op: &str, subject: impl fmt::Display) -> Result<T> {
+        match self {
+            Ok(value) => Ok(value),
+            Err(errno) => Err(Error::system(op, subject, errno)),
+        }
+    }
+}
+
+/// Writes as much as fits and drops the rest: an error must not fail.
+struct Clipped<'a, const N: usize>(&'a mut heapless::String<N>);
+
+impl<const N: usize> Write for Clipped<'_, N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = N - self.0.len();
+        let mut end = text.len().min(room);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let _ = self.0.push_str(&text[..end]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_system_error_names_call_subject_and_errno() {
+        let error = Error::system("mount_setattr", "/proc", Errno::INVAL);
+        assert_eq!(error.to_string(), "mount_setattr /proc: EINVAL (Invalid argument)");
+    }
+
+    #[test]
+    fn a_refusal_has_no_errno() {
+        let error = Error::refused("config.json", "process.cwd: must be absolute");
+        assert_eq!(error.to_string(), "config.json: process.cwd: must be absolute");
+    }
+
+    #[test]
+    fn context_from_further_out_comes_first() {
+        let error = Error::system("openat2", "/x", Errno::NOENT).within("hooks.prestart[0]");
+        assert_eq!(error.to_string(), "hooks.prestart[0]: openat2 /x: ENOENT (No such file or directory)");
+        let error = Error::refused("timeout", "2 s").within("hooks.prestart[0]");
+        assert_eq!(error.to_string(), "hooks.prestart[0]: timeout: 2 s");
+    }
+
+    #[test]
+    fn an_overlong_subject_is_clipped_at_a_character() {
+        let long = "é".repeat(limits::ERROR_SUBJECT);
+        let error = Error::refused("x", long);
+        assert!(error.subject().len() <= limits::ERROR_SUBJECT);
+        assert!(error.subject().chars().all(|c| c == 'é'));
+    }
+}

@@ -1,0 +1,10 @@
+//! minirunc-static: a tiny static OCI container runtime.
+
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod error;
+pub mod limits;
+pub mod text;

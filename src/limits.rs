@@ -1,0 +1,38 @@
+//! Every bound of the program, with its reason. An overflow names its field, never truncates.
+
+/// Longest path with its NUL, as the kernel takes it (`PATH_MAX`).
+pub const PATH: usize = 4096;
+
+/// Longest container id: with the state root and a file name it still fits a path.
+pub const ID: usize = 1024;
+
+/// An operation's name in an error: the longest syscall or step name, and a hook's JSON path.
+pub const ERROR_OP: usize = 64;
+
+/// An error's subject: long enough for a path one would read; longer ones are clipped.
+pub const ERROR_SUBJECT: usize = 512;
+
+/// Largest config.json, in bytes. The largest ones in the wild (thousands of mounts or syscalls) are below 1 MiB.
+pub const CONFIG: usize = 16 << 20;
+
+/// Deepest nesting of arrays and objects in a JSON text; OCI needs 7. One bit each is kept.
+pub const JSON_DEPTH: usize = 512;
+
+/// Longest JSON path in an error.
+pub const JSON_PATH: usize = 256;
+
+/// Largest plan in bytes: decoded strings are never longer than their JSON; the attribute headers
+/// (four bytes) and padding can at most triple a text of many short elements.
+pub const PLAN: usize = 3 * CONFIG;
+
+/// Descriptors sent along with one message (the kernel's `SCM_MAX_FD` is 253).
+pub const FDS: usize = 64;
+
+/// Cgroup v1 hierarchies: Linux has 14 controllers, and named ones (systemd) come on top.
+pub const HIERARCHIES: usize = 32;
+
+/// Supplementary groups kept in one buffer (the kernel's `NGROUPS_MAX` is 65536).
+pub const GROUPS: usize = 1024;
+
+/// Lines in one id map (kernel: 340 since Linux 4.15).
+pub const ID_MAPS: usize = 340;

