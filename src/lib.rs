@@ -7,4 +7,5 @@ extern crate std;
 
 pub mod error;
 pub mod limits;
+pub mod plan;
 pub mod text;

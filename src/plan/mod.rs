@@ -1,0 +1,141 @@
+//! What we accepted: the plan, a netlink message of small values.
+//!
+//! The plan is made once from config.json and the command line, sent to init, and kept in the state
+//! directory. Reading it costs nothing but a walk over the attributes: values are parsed where they
+//! are used, strings stay in place with their NUL. Lists are repeated attributes in their order.
+
+pub mod device;
+pub mod hook;
+pub mod mount;
+pub mod namespace;
+pub mod noun;
+pub mod process;
+pub mod resources;
+pub mod root;
+
+use core::ffi::CStr;
+
+use nsenter::attr::{self, Attr, Attrs, Message};
+
+use crate::error::{Error, Result};
+pub use noun::Noun;
+
+/// Attribute types of the plan. Never renumbered, never reused.
+pub mod kind {
+    // Whose it is.
+    pub const ID: u16 = 1;
+    pub const BUNDLE: u16 = 2;
+    pub const OCI_VERSION: u16 = 3;
+    pub const ANNOTATION: u16 = 4;
+    // What is around it.
+    pub const NAMESPACE: u16 = 10;
+    pub const ID_MAP: u16 = 11;
+    pub const TIME_OFFSET: u16 = 12;
+    pub const HOSTNAME: u16 = 13;
+    pub const DOMAINNAME: u16 = 14;
+    pub const SYSCTL: u16 = 15;
+    // What it sees.
+    pub const ROOT: u16 = 20;
+    pub const MOUNT: u16 = 21;
+    pub const DEVICE: u16 = 22;
+    pub const MASKED_PATH: u16 = 23;
+    pub const READONLY_PATH: u16 = 24;
+    // What runs.
+    pub const ARG: u16 = 30;
+    pub const ENV: u16 = 31;
+    pub const CWD: u16 = 32;
+    pub const USER: u16 = 33;
+    pub const GROUP: u16 = 34;
+    pub const CAPABILITIES: u16 = 35;
+    pub const RLIMIT: u16 = 36;
+    pub const NO_NEW_PRIVILEGES: u16 = 37;
+    pub const OOM_SCORE_ADJ: u16 = 38;
+    pub const TERMINAL: u16 = 39;
+    pub const PRESERVE_FDS: u16 = 40;
+    pub const NO_NEW_KEYRING: u16 = 41;
+    // What happens around its life.
+    pub const HOOK: u16 = 50;
+    // What it may use.
+    pub const CGROUPS_PATH: u16 = 60;
+    pub const CGROUP_MANAGER_DISABLED: u16 = 61;
+    pub const MEMORY: u16 = 62;
+    pub const CPU: u16 = 63;
+    pub const CPUSET: u16 = 64;
+    pub const PIDS: u16 = 65;
+    pub const BLOCK_IO: u16 = 66;
+    pub const BLOCK_DEVICE: u16 = 67;
+    pub const HUGE_PAGE: u16 = 68;
+    pub const NETWORK: u16 = 69;
+    pub const NETWORK_PRIORITY: u16 = 70;
+    pub const RDMA: u16 = 71;
+    pub const UNIFIED: u16 = 72;
+    pub const DEVICE_RULE: u16 = 73;
+    // Only in the SETUP message, never stored: what the parent found on this host.
+    pub const HIERARCHY: u16 = 100;
+    pub const TASKS_FDS: u16 = 101;
+    pub const LISTEN_FDS: u16 = 102;
+    pub const ASK_HOOKS: u16 = 103;
+}
+
+/// A message of values: the plan, or the set-up that goes with it.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    attrs: Attrs<'a>,
+}
+
+impl<'a> Plan<'a> {
+    /// The view of a received or stored message.
+    pub fn new(message: Message<'a>) -> Self {
+        Self { attrs: message.attrs }
+    }
+
+    /// Attributes of one type, in their order. A broken message yields its error and ends.
+    pub fn all(&self, kind: u16) -> impl Iterator<Item = Result<Attr<'a>>> + use<'a> {
+        self.attrs.filter_map(move |attr| match attr {
+            Ok(attr) if attr.kind != kind => None,
+            Ok(attr) => Some(Ok(attr)),
+            Err(error) => Some(Err(broken(error))),
+        })
+    }
+
+    /// Values of one noun, in their order.
+    pub fn each<T: Noun<'a>>(&self) -> impl Iterator<Item = Result<T>> + use<'a, T> {
+        self.all(T::KIND).map(|attr| T::parse(attr?.attrs()).map_err(broken))
+    }
+
+    /// The value of a noun that is there at most once.
+    pub fn one<T: Noun<'a>>(&self) -> Result<Option<T>> {
+        self.each().next().transpose()
+    }
+
+    /// The strings of one type, in their order.
+    pub fn strings(&self, kind: u16) -> impl Iterator<Item = Result<&'a CStr>> + use<'a> {
+        self.all(kind).map(|attr| attr?.string().map_err(broken))
+    }
+
+    /// The string of a type that is there at most once.
+    pub fn string(&self, kind: u16) -> Result<Option<&'a CStr>> {
+        self.strings(kind).next().transpose()
+    }
+
+    /// A number that is there at most once.
+    pub fn u32(&self, kind: u16) -> Result<Option<u32>> {
+        self.all(kind).next().transpose()?.map(|attr| attr.u32().map_err(broken)).transpose()
+    }
+
+    /// A signed number that is there at most once.
+    pub fn i64(&self, kind: u16) -> Result<Option<i64>> {
+        self.all(kind).next().transpose()?.map(|attr| attr.i64().map_err(broken)).transpose()
+    }
+
+    /// Whether an attribute of this type is there.
+    pub fn has(&self, kind: u16) -> Result<bool> {
+        Ok(self.all(kind).next().transpose()?.is_some())
+    }
+}
+
+/// A stored or received plan that is not one: another program's file, or a disk's fault.
+#[cold]
+pub fn broken(error: attr::Error) -> Error {
+    Error::refused("plan", format_args!("attribute {}: {:?}", error.kind, error.fault))
+}

@@ -1,0 +1,52 @@
+//! Mounts, and the table of their options.
+
+use core::ffi::CStr;
+
+use super::{kind, noun::noun};
+
+/// `bind` of [`Mount`]: a new filesystem.
+pub const NO_BIND: u32 = 0;
+/// `bind` of [`Mount`]: one mount of the source.
+pub const BIND: u32 = 1;
+/// `bind` of [`Mount`]: the source's whole tree.
+pub const RBIND: u32 = 2;
+
+noun! {
+    /// One entry of `mounts`, its options sorted by the system call that takes them.
+    kind::MOUNT => Mount<'a> {
+        /// Where, absolute inside the root.
+        1 destination: &'a CStr,
+        /// Filesystem type; none for binds and remounts.
+        2 fstype: Option<&'a CStr>,
+        /// Bind: absolute host path. Otherwise what the filesystem takes as its source.
+        3 source: Option<&'a CStr>,
+        /// [`NO_BIND`], [`BIND`] or [`RBIND`].
+        4 bind: u32,
+        /// `remount`: change the mount that is there.
+        5 remount: bool,
+        /// `MOUNT_ATTR_*` to set on this mount (mount_setattr(2)); atime values included.
+        6 set: u64,
+        /// `MOUNT_ATTR_*` to clear.
+        7 clear: u64,
+        /// `MOUNT_ATTR_*` to set on this mount and all below (`rro` ...).
+        8 recursive_set: u64,
+        /// `MOUNT_ATTR_*` to clear on this mount and all below (`rrw` ...).
+        9 recursive_clear: u64,
+        /// Superblock flags to set, as mount(2) numbers them (`MS_RDONLY`, `MS_SYNCHRONOUS`, `MS_LAZYTIME` ...).
+        10 superblock: u64,
+        /// Superblock flags to clear on remount.
+        11 superblock_clear: u64,
+        /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE`, `MS_UNBINDABLE`, each perhaps with `MS_REC`; 0: as made.
+        12 propagation: u32,
+        /// Options that only the filesystem knows, comma-joined.
+        13 data: Option<&'a CStr>,
+        /// `tmpcopyup`: fill the tmpfs with what was below it.
+        14 copy_up: bool,
+        /// `copy-symlink`: if the source is a symbolic link, make the same link at the destination.
+        15 copy_symlink: bool,
+        /// `src-nofollow`: bind the source link itself.
+        16 source_nofollow: bool,
+        /// `dest-nofollow`: mount onto a destination link itself.
+        17 destination_nofollow: bool,
+    }
+}

@@ -1,0 +1,65 @@
+//! Namespaces, id maps, clock offsets, and the kernel parameters that live in a namespace.
+
+use core::ffi::CStr;
+
+use super::{kind, noun::noun};
+
+noun! {
+    /// A namespace to make, or to join.
+    kind::NAMESPACE => Namespace<'a> {
+        /// Its `CLONE_NEW*` flag.
+        1 flag: u32,
+        /// Join this one; none: make a new one.
+        2 path: Option<&'a CStr>,
+    }
+}
+
+noun! {
+    /// A line of `uid_map` or `gid_map` (user_namespaces(7)).
+    kind::ID_MAP => IdMap {
+        /// Of `gid_map`.
+        1 group: bool,
+        /// First id inside.
+        2 inside: u32,
+        /// First id outside.
+        3 outside: u32,
+        /// How many.
+        4 size: u32,
+    }
+}
+
+noun! {
+    /// A line of `timens_offsets` (time_namespaces(7)).
+    kind::TIME_OFFSET => TimeOffset {
+        /// `CLOCK_MONOTONIC` or `CLOCK_BOOTTIME`.
+        1 clock: u32,
+        /// Seconds.
+        2 secs: i64,
+        /// Nanoseconds, below 1,000,000,000.
+        3 nanosecs: u32,
+    }
+}
+
+noun! {
+    /// A namespaced kernel parameter.
+    kind::SYSCTL => Sysctl<'a> {
+        /// Path below /proc/sys.
+        1 path: &'a CStr,
+        /// What is written.
+        2 value: &'a CStr,
+    }
+}
+
+noun! {
+    /// A cgroup v1 hierarchy and the container's place in it, as the parent found them (SETUP).
+    kind::HIERARCHY => Hierarchy<'a> {
+        /// As /proc/self/cgroup lists it: `cpu,cpuacct`, `name=systemd`; empty for v2.
+        1 controllers: &'a CStr,
+        /// The container's cgroup, from the hierarchy's root.
+        2 path: &'a CStr,
+        /// Where it is mounted on the host: `/sys/fs/cgroup/cpu,cpuacct`.
+        3 mountpoint: &'a CStr,
+        /// How many directories at the end of `path` we made, and so may remove.
+        4 made: u32,
+    }
+}

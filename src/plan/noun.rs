@@ -1,0 +1,153 @@
+//! How a value becomes attributes and back: one table per noun, in its own declaration.
+//!
+//! The number before each field is its attribute type inside the noun's nest. Numbers are never
+//! reused, so that a newer binary reads the stored plan of an older container.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use nsenter::attr::{Attr, Attrs, Error, Fault, Writer};
+
+use crate::text;
+
+/// One field of a noun.
+pub trait Field<'w>: Sized {
+    /// Writes the field; nothing when it is absent.
+    fn emit(&self, kind: u16, writer: &mut Writer<'_>);
+    /// Reads it back.
+    fn parse(attr: Attr<'w>) -> Result<Self, Error>;
+    /// What it is when its attribute is not there; `None`: it must be.
+    fn absent() -> Option<Self> {
+        None
+    }
+    /// ` name=value`, for people.
+    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// A value that is an attribute of the plan.
+pub trait Noun<'w>: Sized {
+    /// Its attribute type in the plan.
+    const KIND: u16;
+    /// Its fields as attributes.
+    fn fields(&self, writer: &mut Writer<'_>);
+    /// Reads it back; unknown fields are refused.
+    fn parse(attrs: Attrs<'w>) -> Result<Self, Error>;
+    /// Writes the whole nest.
+    fn emit(&self, writer: &mut Writer<'_>) {
+        writer.nest(Self::KIND, |writer| self.fields(writer));
+    }
+}
+
+macro_rules! number {
+    ($type:ident) => {
+        impl Field<'_> for $type {
+            fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
+                writer.$type(kind, *self);
+            }
+            fn parse(attr: Attr<'_>) -> Result<Self, Error> {
+                attr.$type()
+            }
+            fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, " {name}={self}")
+            }
+        }
+    };
+}
+
+number!(u32);
+number!(u64);
+number!(i64);
+
+impl<'w: 'a, 'a> Field<'w> for &'a CStr {
+    fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
+        writer.string(kind, self);
+    }
+    fn parse(attr: Attr<'w>) -> Result<Self, Error> {
+        attr.string()
+    }
+    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {name}={}", text::shown(self))
+    }
+}
+
+/// Present means true.
+impl Field<'_> for bool {
+    fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
+        if *self {
+            writer.flag(kind);
+        }
+    }
+    fn parse(attr: Attr<'_>) -> Result<Self, Error> {
+        if attr.bytes().is_empty() { Ok(true) } else { Err(attr.fault(Fault::Size)) }
+    }
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self { write!(f, " {name}") } else { Ok(()) }
+    }
+}
+
+impl<'w, T: Field<'w>> Field<'w> for Option<T> {
+    fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
+        if let Some(value) = self {
+            value.emit(kind, writer);
+        }
+    }
+    fn parse(attr: Attr<'w>) -> Result<Self, Error> {
+        T::parse(attr).map(Some)
+    }
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().map_or(Ok(()), |value| value.show(name, f))
+    }
+}
+
+/// Declares a noun: its struct, [`Noun`], and its form for people.
+macro_rules! noun {
+    ($(#[$doc:meta])* $kind:path => $name:ident $(<$life:lifetime>)? {
+        $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name $(<$life>)? {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl<'w $(: $life, $life)?> $crate::plan::noun::Noun<'w> for $name $(<$life>)? {
+            const KIND: u16 = $kind;
+
+            fn fields(&self, writer: &mut nsenter::attr::Writer<'_>) {
+                $($crate::plan::noun::Field::emit(&self.$field, $number, writer);)*
+            }
+
+            fn parse(attrs: nsenter::attr::Attrs<'w>) -> Result<Self, nsenter::attr::Error> {
+                $(let mut $field = <$type as $crate::plan::noun::Field>::absent();)*
+                for attr in attrs {
+                    let attr = attr?;
+                    match attr.kind {
+                        $($number => $field = Some($crate::plan::noun::Field::parse(attr)?),)*
+                        _ => return Err(attr.unknown()),
+                    }
+                }
+                Ok(Self {
+                    $($field: $field.ok_or(nsenter::attr::Error {
+                        kind: $number,
+                        fault: nsenter::attr::Fault::Missing,
+                    })?,)*
+                })
+            }
+        }
+
+        impl $(<$life>)? core::fmt::Display for $name $(<$life>)? {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                $($crate::plan::noun::Field::show(&self.$field, stringify!($field), f)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(crate) use noun;

@@ -1,0 +1,58 @@
+//! Who the process is and what it may do.
+
+use core::ffi::CStr;
+
+use super::{kind, noun::noun};
+
+noun! {
+    /// `process.user` without its groups (those are [`kind::GROUP`]).
+    kind::USER => User {
+        /// User id inside.
+        1 uid: u32,
+        /// Group id inside.
+        2 gid: u32,
+        /// File mode creation mask; none: as inherited.
+        3 umask: Option<u32>,
+    }
+}
+
+noun! {
+    /// The five sets, one bit per capability (capabilities(7)).
+    kind::CAPABILITIES => Capabilities {
+        1 bounding: u64,
+        2 effective: u64,
+        3 inheritable: u64,
+        4 permitted: u64,
+        5 ambient: u64,
+    }
+}
+
+noun! {
+    /// A resource limit (getrlimit(2)).
+    kind::RLIMIT => Rlimit {
+        /// `RLIMIT_*`.
+        1 resource: u32,
+        /// Soft limit; `u64::MAX` is infinity.
+        2 soft: u64,
+        /// Hard limit.
+        3 hard: u64,
+    }
+}
+
+noun! {
+    /// `process.terminal`, and the console's first size.
+    kind::TERMINAL => Terminal {
+        /// Rows.
+        1 height: Option<u32>,
+        /// Columns.
+        2 width: Option<u32>,
+    }
+}
+
+noun! {
+    /// One annotation.
+    kind::ANNOTATION => Annotation<'a> {
+        1 key: &'a CStr,
+        2 value: &'a CStr,
+    }
+}
