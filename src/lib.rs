@@ -8,4 +8,5 @@ extern crate std;
 pub mod error;
 pub mod limits;
 pub mod plan;
+pub mod sys;
 pub mod text;
