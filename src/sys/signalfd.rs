@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use sc::syscall;
 
 /// Every signal (sigsetops(3): bit n-1 is signal n).
-const ALL: u64 = u64::MAX;
+static ALL: u64 = u64::MAX;
 
 /// rt_sigprocmask(2): blocks every signal that can be blocked.
 pub fn block_all() -> Result<(), Errno> {
