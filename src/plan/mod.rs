@@ -4,6 +4,7 @@
 //! directory. Reading it costs nothing but a walk over the attributes: values are parsed where they
 //! are used, strings stay in place with their NUL. Lists are repeated attributes in their order.
 
+pub mod convert;
 pub mod device;
 pub mod hook;
 pub mod mount;
