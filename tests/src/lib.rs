@@ -1,1 +1,40 @@
-//! Support for the rings.
+//! Support for the rings: bundles, the runtime as a process, and what the guest probe reports.
+//!
+//! - [`bundle`]: `runc spec`'s default container on a small root that holds the probe; tests change its JSON and run it.
+//! - [`runtime`]: which runtime is tested (`RUNTIME`), and one run of it.
+//! - [`facts`]: the probe's answers, and mountinfo.
+//! - [`host`]: what this machine offers, and what a run must not leave behind on it.
+
+pub mod bundle;
+pub mod facts;
+pub mod host;
+pub mod runtime;
+
+/// Leaves the test, saying aloud why.
+#[macro_export]
+macro_rules! skip {
+    ($($reason:tt)*) => {{
+        $crate::host::skipped(std::any::type_name_of_val(&|| ()), &format!($($reason)*));
+        return;
+    }};
+}
+
+/// Leaves the test when the runtime is another one, saying why it cannot serve as oracle here.
+#[macro_export]
+macro_rules! only_ours {
+    ($($reason:tt)*) => {
+        if !$crate::runtime::Runtime::get().ours() {
+            $crate::skip!("{}: {}", $crate::runtime::Runtime::get().name(), format!($($reason)*));
+        }
+    };
+}
+
+/// Leaves the test when the oracle does not know what is tested.
+#[macro_export]
+macro_rules! not_for {
+    ($name:literal, $($reason:tt)*) => {
+        if $crate::runtime::Runtime::get().name() == $name {
+            $crate::skip!("{}: {}", $name, format!($($reason)*));
+        }
+    };
+}
