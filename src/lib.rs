@@ -10,3 +10,4 @@ pub mod limits;
 pub mod plan;
 pub mod sys;
 pub mod text;
+pub mod wire;

@@ -1,0 +1,308 @@
+//! A value in its document: what is read from it is typed, what is wrong with it is refused by path.
+//!
+//! The type asked for says whether a member must be there: `get::<u32>` refuses an absent one by name,
+//! `get::<Option<u32>>` is `None`. An absent object is an empty one, an absent array an empty list, so
+//! that a chain of lookups needs no case for each link; `null` is absent everywhere.
+
+use core::fmt::{self, Write};
+
+use super::check;
+use super::text::{self, Text};
+use super::value::{Kind, Value, Walk};
+use crate::error::{Error, Result};
+use crate::{limits, text::Bytes};
+
+/// A checked text and the name that its errors begin with.
+#[derive(Clone, Copy)]
+pub struct Document<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Document<'a> {
+    /// Checks `text`; `name` is what the user knows it by, `config.json` or the like.
+    pub fn parse(name: &'a str, text: &'a [u8]) -> Result<Self> {
+        Ok(Self { name, text: check(name, text)? })
+    }
+
+    /// The whole of it.
+    pub fn root(&'a self) -> Node<'a> {
+        Node { document: self, value: Value::of(self.text), absent: None }
+    }
+}
+
+/// A value, or the place where it would be, in its document.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    document: &'a Document<'a>,
+    /// The value; of an absent one, the nearest object around that is there.
+    value: Value<'a>,
+    /// The member that this object lacks.
+    absent: Option<&'a str>,
+}
+
+/// What can be read from a node.
+pub trait Read<'a>: Sized {
+    /// The decoded value, or an error that names its path.
+    fn read(node: &Node<'a>) -> Result<Self>;
+}
+
+impl<'a> Node<'a> {
+    /// The value itself, decoded.
+    pub fn read<T: Read<'a>>(&self) -> Result<T> {
+        T::read(self)
+    }
+
+    /// The member `name`, decoded. Each call walks the object: where many members are wanted, `pick`.
+    pub fn get<T: Read<'a>>(&self, name: &'static str) -> Result<T> {
+        T::read(&self.at(name)?)
+    }
+
+    /// The member `name`, there or absent. What is neither object nor absent is refused.
+    pub fn at(&self, name: &'static str) -> Result<Node<'a>> {
+        let [found] = self.pick([name])?;
+        Ok(found)
+    }
+
+    /// The members of these names, in one walk.
+    pub fn pick<const N: usize>(&self, names: [&'static str; N]) -> Result<[Node<'a>; N]> {
+        // What lies in an absent object is told by the object: `process: missing`.
+        let mut nodes = names.map(|name| Node { absent: Some(self.absent.unwrap_or(name)), ..*self });
+        self.fill(&names, &mut nodes)?;
+        Ok(nodes)
+    }
+
+    fn fill(&self, names: &[&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
+        let mut walk = self.walk(Kind::Object, "expected an object")?;
+        while let Some((key, value)) = walk.member() {
+            let found = names.iter().position(|name| text::same(key, name));
+            if let Some(node) = found.and_then(|at| nodes.get_mut(at)) {
+                *node = self.inner(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of an array.
+    pub fn list(&self) -> Result<Elements<'a>> {
+        Ok(Elements { node: *self, walk: self.walk(Kind::Array, "expected an array")? })
+    }
+
+    /// The members of an object whose keys are data. A key that comes twice is handed over twice; the
+    /// last is meant to win.
+    pub fn members(&self) -> Result<Members<'a>> {
+        Ok(Members { node: *self, walk: self.walk(Kind::Object, "expected an object")? })
+    }
+
+    /// Whether it is there and not `null`.
+    pub fn is_present(&self) -> bool {
+        self.absent.is_none() && self.value.kind() != Kind::Null
+    }
+
+    /// Whether nothing is said: absent, `null`, `""`, `[]` or `{}`.
+    pub fn is_empty(&self) -> bool {
+        let nothing = match self.value.kind() {
+            Kind::Object => self.value.members().next().is_none(),
+            Kind::Array => self.value.elements().next().is_none(),
+            Kind::String => self.value.escaped().is_empty(),
+            Kind::Number | Kind::Bool | Kind::Null => false,
+        };
+        nothing || !self.is_present()
+    }
+
+    /// The value alone; `None` where absent.
+    pub fn value(&self) -> Option<Value<'a>> {
+        if self.is_present() { Some(self.value) } else { None }
+    }
+
+    /// The error `config.json: mounts[3].destination: reason`.
+    #[cold]
+    pub fn refuse(&self, reason: impl fmt::Display) -> Error {
+        self.error(format_args!("{reason}"))
+    }
+
+    fn error(&self, reason: fmt::Arguments<'_>) -> Error {
+        Error::refused(self.document.name, format_args!("{}{reason}", Path(self)))
+    }
+
+    fn inner(&self, value: Value<'a>) -> Node<'a> {
+        Node { document: self.document, value, absent: None }
+    }
+
+    fn walk(&self, kind: Kind, expected: &'static str) -> Result<Walk<'a>> {
+        if !self.is_present() {
+            return Ok(Value::of("").inside(kind));
+        }
+        Ok(self.expect(kind, expected)?.inside(kind))
+    }
+
+    fn expect(&self, kind: Kind, expected: &'static str) -> Result<Value<'a>> {
+        if !self.is_present() {
+            return Err(self.refuse("missing"));
+        }
+        if self.value.kind() != kind {
+            return Err(self.refuse(expected));
+        }
+        Ok(self.value)
+    }
+
+    fn unsigned(&self, most: u64) -> Result<u64> {
+        let digits = self.digits()?;
+        match serde_json_core::from_str::<u64>(digits) {
+            Ok((number, _)) if number <= most => Ok(number),
+            _ => Err(self.refuse(format_args!("expected a number from 0 to {most}"))),
+        }
+    }
+
+    fn signed(&self, least: i64, most: i64) -> Result<i64> {
+        let digits = self.digits()?;
+        match serde_json_core::from_str::<i64>(digits) {
+            Ok((number, _)) if (least..=most).contains(&number) => Ok(number),
+            _ => Err(self.refuse(format_args!("expected a number from {least} to {most}"))),
+        }
+    }
+
+    /// An integer as written. Go takes neither 1.0 nor 1e3 for one.
+    fn digits(&self) -> Result<&'a str> {
+        let raw = self.expect(Kind::Number, "expected a number")?.raw();
+        match raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+            true => Err(self.refuse("expected an integer")),
+            false => Ok(raw),
+        }
+    }
+}
+
+/// There, whatever it is.
+impl<'a> Read<'a> for Node<'a> {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        if node.is_present() { Ok(*node) } else { Err(node.refuse("missing")) }
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for Option<T> {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        if node.is_present() { T::read(node).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<'a> Read<'a> for Text<'a> {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        let value = node.expect(Kind::String, "expected a string")?;
+        Ok(Text::new(value.escaped(), *node))
+    }
+}
+
+impl<'a> Read<'a> for bool {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        Ok(node.expect(Kind::Bool, "expected true or false")?.raw() == "true")
+    }
+}
+
+impl<'a> Read<'a> for u64 {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        node.unsigned(u64::MAX)
+    }
+}
+
+impl<'a> Read<'a> for u32 {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        node.unsigned(u32::MAX.into()).map(|number| number as u32)
+    }
+}
+
+impl<'a> Read<'a> for u16 {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        node.unsigned(u16::MAX.into()).map(|number| number as u16)
+    }
+}
+
+impl<'a> Read<'a> for i64 {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        node.signed(i64::MIN, i64::MAX)
+    }
+}
+
+impl<'a> Read<'a> for i32 {
+    fn read(node: &Node<'a>) -> Result<Self> {
+        node.signed(i32::MIN.into(), i32::MAX.into()).map(|number| number as i32)
+    }
+}
+
+/// The elements of an array, as nodes.
+#[derive(Clone)]
+pub struct Elements<'a> {
+    node: Node<'a>,
+    walk: Walk<'a>,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        self.walk.element().map(|value| self.node.inner(value))
+    }
+}
+
+/// The members of an object, as key and node.
+#[derive(Clone)]
+pub struct Members<'a> {
+    node: Node<'a>,
+    walk: Walk<'a>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, Node<'a>);
+
+    fn next(&mut self) -> Option<(Text<'a>, Node<'a>)> {
+        let (key, value) = self.walk.member()?;
+        let node = self.node.inner(value);
+        Some((Text::new(key, node), node))
+    }
+}
+
+/// The way from the root to a node with a colon after it, `mounts[3].destination: `, found by walking
+/// the document to the node's address: only an error pays for it. The root's is empty.
+struct Path<'n, 'a>(&'n Node<'a>);
+
+impl fmt::Display for Path<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.0.value.raw().as_ptr();
+        let mut here = Value::of(self.0.document.text);
+        let mut path = Clipped { f, left: Some(limits::JSON_PATH) };
+        let mut dot = "";
+        while here.raw().as_ptr() != place {
+            if let Some((key, value)) = here.members().find(|(_, value)| value.holds(place)) {
+                write!(path, "{dot}{}", Bytes(key.as_bytes()))?;
+                here = value;
+            } else if let Some((index, value)) =
+                here.elements().enumerate().find(|(_, value)| value.holds(place))
+            {
+                write!(path, "[{index}]")?;
+                here = value;
+            } else {
+                break;
+            }
+            dot = ".";
+        }
+        if let Some(name) = self.0.absent {
+            write!(path, "{dot}{name}")?;
+            dot = ".";
+        }
+        if dot.is_empty() { Ok(()) } else { f.write_str(": ") }
+    }
+}
+
+/// Lets a path through up to its bound, so that the reason after it still fits an error.
+struct Clipped<'f, 'a> {
+    f: &'f mut fmt::Formatter<'a>,
+    /// Bytes left; `None` once something did not fit.
+    left: Option<usize>,
+}
+
+impl Write for Clipped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let Some(left) = self.left else { return Ok(()) };
+        self.left = left.checked_sub(text.len());
+        self.f.write_str(if self.left.is_some() { text } else { "..." })
+    }
+}

@@ -1,0 +1,160 @@
+//! A value's place in a checked text, and the walk over its members and elements.
+//!
+//! The syntax is trusted, so the end of a value is found by counting brackets outside of strings. On
+//! a text that was never checked a walk ends early and says nothing; it never panics.
+
+/// One JSON value: where it is, undecoded, white space around it cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value<'a>(&'a str);
+
+/// What a value is, by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Bool,
+    Null,
+}
+
+impl<'a> Value<'a> {
+    /// The value that a whole checked text is.
+    pub fn of(text: &'a str) -> Self {
+        Self(text.trim_ascii())
+    }
+
+    /// The value as it is written.
+    pub fn raw(self) -> &'a str {
+        self.0
+    }
+
+    /// Object, array, string ...
+    pub fn kind(self) -> Kind {
+        match self.0.as_bytes().first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            _ => Kind::Null,
+        }
+    }
+
+    /// A string without its quotes, still escaped; empty for what is none.
+    pub fn escaped(self) -> &'a str {
+        self.0.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or("")
+    }
+
+    /// The members of an object as escaped key and value, in the order of the text, duplicates and all.
+    /// Anything else has none.
+    pub fn members(self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        let mut walk = self.inside(Kind::Object);
+        core::iter::from_fn(move || walk.member())
+    }
+
+    /// The elements of an array. Anything else has none.
+    pub fn elements(self) -> impl Iterator<Item = Value<'a>> {
+        let mut walk = self.inside(Kind::Array);
+        core::iter::from_fn(move || walk.element())
+    }
+
+    pub(super) fn inside(self, kind: Kind) -> Walk<'a> {
+        let text = if self.kind() == kind { self.0 } else { "" };
+        Walk { text, at: 1 }
+    }
+
+    /// Whether `place` lies in this value. Both are addresses in the same text.
+    pub(super) fn holds(self, place: *const u8) -> bool {
+        self.0.as_bytes().as_ptr_range().contains(&place)
+    }
+}
+
+/// A position in an object or array, after its opening bracket.
+#[derive(Clone)]
+pub(super) struct Walk<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn member(&mut self) -> Option<(&'a str, Value<'a>)> {
+        let key = self.element()?;
+        Some((key.escaped(), self.element()?))
+    }
+
+    pub(super) fn element(&mut self) -> Option<Value<'a>> {
+        let bytes = self.text.as_bytes();
+        let gap = bytes.get(self.at..)?.iter().position(|byte| CLASS[*byte as usize] != Class::Gap)?;
+        let start = self.at + gap;
+        self.at = end(bytes, start);
+        // The closing bracket is the one thing here that has no extent.
+        self.text.get(start..self.at).filter(|text| !text.is_empty()).map(Value)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Other,
+    /// White space, and the commas and colons between values.
+    Gap,
+    Quote,
+    Open,
+    Close,
+}
+
+const CLASS: [Class; 256] = {
+    let mut class = [Class::Other; 256];
+    class[b' ' as usize] = Class::Gap;
+    class[b'\n' as usize] = Class::Gap;
+    class[b'\t' as usize] = Class::Gap;
+    class[b'\r' as usize] = Class::Gap;
+    class[b',' as usize] = Class::Gap;
+    class[b':' as usize] = Class::Gap;
+    class[b'"' as usize] = Class::Quote;
+    class[b'{' as usize] = Class::Open;
+    class[b'[' as usize] = Class::Open;
+    class[b'}' as usize] = Class::Close;
+    class[b']' as usize] = Class::Close;
+    class
+};
+
+/// Where the value that starts at `at` ends; `at` itself where a bracket closes.
+fn end(text: &[u8], mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    while let Some(&byte) = text.get(at) {
+        match CLASS[byte as usize] {
+            Class::Quote => {
+                at = string_end(text, at + 1);
+                if depth == 0 {
+                    return at;
+                }
+                continue;
+            }
+            Class::Open => depth += 1,
+            Class::Close if depth == 0 => return at,
+            Class::Close => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            Class::Gap if depth == 0 => return at,
+            Class::Gap | Class::Other => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Where a string ends, its quote included; `at` is after the opening one.
+fn string_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}

@@ -1,0 +1,3 @@
+//! Bytes and values, pure: each file knows one format and nothing of what it is used for.
+
+pub mod json;
