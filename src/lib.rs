@@ -5,6 +5,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod cmd;
 pub mod error;
 pub mod limits;
 pub mod plan;

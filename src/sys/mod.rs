@@ -3,6 +3,7 @@
 //! rustix is the gate for every call that it has, and is used as it is; here live the calls that it
 //! lacks, through `sc`. No loop, no policy, no message: errors are bare errnos.
 
+pub mod arguments;
 pub mod memory;
 pub mod signalfd;
 

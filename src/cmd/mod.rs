@@ -1,0 +1,2 @@
+//! One verb per file.
+pub mod lex;

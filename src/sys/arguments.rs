@@ -1,0 +1,45 @@
+//! What the kernel hands to a new program: its arguments and its environment (execve(2)).
+
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char};
+
+/// A vector of strings that ends in a null pointer.
+#[derive(Clone, Copy)]
+pub struct Strings {
+    next: *const *const c_char,
+}
+
+impl Strings {
+    /// # Safety
+    /// `first` is the `argv` or `envp` of this process: null-terminated, and in place for as long as it runs.
+    pub unsafe fn new(first: *const *const c_char) -> Self {
+        Self { next: first }
+    }
+
+    /// The value of the environment variable `name`.
+    pub fn variable(self, name: &str) -> Option<&'static CStr> {
+        let is_it = |text: &'static CStr| {
+            let rest = text.to_bytes_with_nul().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            CStr::from_bytes_with_nul(rest).ok()
+        };
+        self.into_iter().find_map(is_it)
+    }
+}
+
+impl Iterator for Strings {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: `next` has not passed the null pointer that ends the vector (it stays on it), and the
+        // kernel put a string with its NUL behind every other pointer, above the stack, for good.
+        unsafe {
+            let text = *self.next;
+            if text.is_null() {
+                return None;
+            }
+            self.next = self.next.add(1);
+            Some(CStr::from_ptr(text))
+        }
+    }
+}
