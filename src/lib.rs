@@ -6,6 +6,7 @@
 extern crate std;
 
 pub mod cmd;
+pub mod container;
 pub mod error;
 pub mod limits;
 pub mod plan;

@@ -36,3 +36,6 @@ pub const GROUPS: usize = 1024;
 
 /// Lines in one id map (kernel: 340 since Linux 4.15).
 pub const ID_MAPS: usize = 340;
+
+/// Largest state.json of ours: an id, five numbers and two dates.
+pub const STATE: usize = 4096;

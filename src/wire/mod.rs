@@ -1,3 +1,4 @@
 //! Bytes and values, pure: each file knows one format and nothing of what it is used for.
 
 pub mod json;
+pub mod time;

@@ -1,0 +1,210 @@
+//! The state root: a directory per container, with its plan and its state.
+//!
+//! `<root>/<id>/plan` is the PLAN message as init got it, and behind it the SETUP message: where its cgroups
+//! are. `<root>/<id>/state.json` says which process it is. The directory is there before anything else of
+//! the container is, and goes last, so that a runtime killed at any instant leaves a name to clean up by. Who
+//! changes a container holds the lock (flock(2)) on its directory.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{self, AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+use crate::text::{PathBuf, shown};
+use crate::{limits, sys};
+
+/// File name of the plan.
+pub const PLAN: &CStr = c"plan";
+/// File name of the state.
+pub const STATE: &CStr = c"state.json";
+/// The state under construction.
+const STATE_NEW: &CStr = c".state.json";
+
+/// The state root.
+pub struct Store {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+/// One container's directory.
+pub struct Entry {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::RDONLY);
+
+impl Store {
+    /// The state root at `path`, made with its parents when it is not there.
+    pub fn make(path: PathBuf) -> Result<Self> {
+        match Self::open(path.clone()) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => {
+                make_all(&path)?;
+                Self::open(path)
+            }
+            done => done,
+        }
+    }
+
+    /// The state root at `path`, which must be there.
+    pub fn open(path: PathBuf) -> Result<Self> {
+        let dir = fs::openat(CWD, path.as_cstr(), DIRECTORY, Mode::empty()).context("open", &path)?;
+        Ok(Self { dir, path })
+    }
+
+    /// A new container's directory, locked.
+    pub fn create(&self, id: &CStr) -> Result<Entry> {
+        let path = self.path_of(id)?;
+        match fs::mkdirat(&self.dir, id, Mode::from_raw_mode(0o711)) {
+            Err(Errno::EXIST) => {
+                return Err(Error::refused("container with given ID already exists", shown(id)));
+            }
+            done => done.context("mkdir", &path)?,
+        }
+        let entry = self.entry(id)?;
+        entry.lock()?;
+        Ok(entry)
+    }
+
+    /// A known container's directory.
+    pub fn entry(&self, id: &CStr) -> Result<Entry> {
+        let path = self.path_of(id)?;
+        match fs::openat(&self.dir, id, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOENT) => Err(missing(id)),
+            done => Ok(Entry { dir: done.context("open", &path)?, path }),
+        }
+    }
+
+    /// Removes a container's directory with all that is in it.
+    pub fn remove(&self, id: &CStr, entry: &Entry) -> Result<()> {
+        for name in [PLAN, STATE, STATE_NEW] {
+            match fs::unlinkat(&entry.dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => {
+                    return Err(Error::system(
+                        "unlink",
+                        format_args!("{}/{}", entry.path, shown(name)),
+                        errno,
+                    ));
+                }
+            }
+        }
+        fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR).context("rmdir", &entry.path)
+    }
+
+    fn path_of(&self, id: &CStr) -> Result<PathBuf> {
+        let mut path = self.path.clone();
+        path.join(id.to_bytes()).map_err(|_| Error::system("open", &self.path, Errno::NAMETOOLONG))?;
+        Ok(path)
+    }
+}
+
+/// The answer for an unknown id, in the words that callers look for.
+pub fn missing(id: &CStr) -> Error {
+    Error::refused("container does not exist", shown(id))
+}
+
+impl Entry {
+    /// Waits for the lock, and holds it as long as this entry is open.
+    pub fn lock(&self) -> Result<()> {
+        fs::flock(&self.dir, FlockOperation::LockExclusive).context("flock", &self.path)
+    }
+
+    /// Whether somebody else is at work on it.
+    pub fn is_locked(&self) -> bool {
+        fs::flock(&self.dir, FlockOperation::NonBlockingLockShared).is_err()
+    }
+
+    /// Writes the plan as the first thing in its file.
+    pub fn write_plan(&self, plan: &[u8]) -> Result<OwnedFd> {
+        let file = self.open(PLAN, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        self.fill(file.as_fd(), PLAN, plan)?;
+        Ok(file)
+    }
+
+    /// Appends the set-up to the plan.
+    pub fn append(&self, file: BorrowedFd<'_>, setup: &[u8]) -> Result<()> {
+        self.fill(file, PLAN, setup)
+    }
+
+    /// The plan's file whole, in memory of its own.
+    pub fn read_plan(&self) -> Result<&'static [u8]> {
+        self.read(PLAN, 2 * limits::PLAN)
+    }
+
+    /// Replaces the state.
+    pub fn write_state(&self, text: &[u8]) -> Result<()> {
+        let file = self.open(STATE_NEW, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
+        self.fill(file.as_fd(), STATE_NEW, text)?;
+        fs::renameat(&self.dir, STATE_NEW, &self.dir, STATE).context("rename", self.shown(STATE))
+    }
+
+    /// The state's text.
+    pub fn read_state(&self) -> Result<&'static [u8]> {
+        self.read(STATE, limits::STATE)
+    }
+
+    /// Who owns the container: the directory's owner.
+    pub fn owner(&self) -> Result<u32> {
+        Ok(fs::fstat(&self.dir).context("fstat", &self.path)?.st_uid)
+    }
+
+    fn read(&self, name: &CStr, most: usize) -> Result<&'static [u8]> {
+        let file = self.open(name, OFlags::RDONLY)?;
+        let size = fs::fstat(&file).context("fstat", self.shown(name))?.st_size;
+        let size = usize::try_from(size).ok().filter(|&size| size <= most);
+        let size = size.ok_or_else(|| Error::system("read", self.shown(name), Errno::FBIG))?;
+        let buffer = sys::memory::anonymous(size.max(1)).context("mmap", self.shown(name))?;
+        let read = read_full(&file, buffer).context("read", self.shown(name))?;
+        Ok(buffer.get(..read).unwrap_or(&[]))
+    }
+
+    fn open(&self, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o600)).context("open", self.shown(name))
+    }
+
+    fn fill(&self, file: BorrowedFd<'_>, name: &CStr, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let written = rustix::io::write(file, bytes).context("write", self.shown(name))?;
+            bytes = bytes.get(written..).unwrap_or(&[]);
+        }
+        Ok(())
+    }
+
+    fn shown(&self, name: &CStr) -> PathBuf {
+        let mut path = self.path.clone();
+        let _ = path.join(name.to_bytes());
+        path
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+pub fn read_full(file: impl AsFd, buffer: &mut [u8]) -> core::result::Result<usize, Errno> {
+    let mut done = 0;
+    while let Some(free) = buffer.get_mut(done..).filter(|free| !free.is_empty()) {
+        match rustix::io::read(&file, free) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
+
+/// mkdir(2) of a directory and of its missing parents.
+fn make_all(path: &PathBuf) -> Result<()> {
+    let bytes = path.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|&(at, &byte)| byte == b'/' && at > 0).map(|(at, _)| at);
+    for end in ends.chain([bytes.len()]) {
+        let part = PathBuf::from_bytes(bytes.get(..end).unwrap_or(bytes)).unwrap_or_default();
+        match fs::mkdirat(CWD, part.as_cstr(), Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::system("mkdir", &part, errno)),
+        }
+    }
+    Ok(())
+}
