@@ -326,15 +326,15 @@ fn a_decoded_string_fills_its_buffer_and_not_more() {
 fn strings_for_the_kernel_are_taken_off_one_scratch_buffer() {
     let document = document(r#"["/a", "\u00e9", "", "x\u0000", "/abc"]"#);
     let texts: Vec<Text> = document.root().list().unwrap().map(|node| node.read().unwrap()).collect();
-    let mut buffer = [0xff; 12];
+    let mut buffer = [0xff; 14];
     let mut scratch = &mut buffer[..];
     let first = texts[0].c_str(2, &mut scratch).unwrap();
     let second = texts[1].c_str(2, &mut scratch).unwrap();
     let third = texts[2].c_str(0, &mut scratch).unwrap();
     assert_eq!((first, second, third), (c"/a", c"é", c""));
     assert_eq!(texts[3].c_str(9, &mut scratch).unwrap_err().subject(), "[3]: has a NUL in it");
-    assert_eq!(texts[4].c_str(3, &mut scratch).unwrap_err().subject(), "[4]: longer than 3 bytes");
-    assert_eq!(texts[4].c_str(9, &mut scratch).unwrap_err().subject(), "[4]: longer than 1 bytes");
+    assert_eq!(texts[4].c_str(2, &mut scratch).unwrap_err().subject(), "[4]: longer than 2 bytes");
+    assert_eq!(texts[4].c_str(9, &mut scratch).unwrap_err().subject(), "[4]: longer than 3 bytes");
 }
 
 #[test]
