@@ -45,6 +45,8 @@ pub enum Fault {
     Unknown,
     /// A required attribute is not there.
     Missing,
+    /// A number or flag outside of what its attribute may say.
+    Value,
 }
 
 const fn align(len: usize) -> usize {

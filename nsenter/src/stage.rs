@@ -1,0 +1,256 @@
+//! The stages that run in what [`crate::spawn::child`] started. They print nothing: what fails is said over the socket.
+//!
+//! Why a child *and* an init: a new pid or time namespace takes in only what its maker clones afterwards, and joined pid namespaces
+//! likewise; after unshare(CLONE_NEWUSER) someone outside must write the maps before anything else can be made. Init is cloned with
+//! CLONE_PARENT, so that it is a child of the runtime, not an orphan for whoever reaps those.
+//!
+//! What belongs to init's own list and is not done here: setsid, the cgroup namespace (its root is the cgroup its maker is in, and
+//! init joins its v1 cgroups first), the signal mask, the parent death signal, everything about mounts.
+
+use core::ffi::CStr;
+
+use crate::boot::{self, Boot, Join, Target};
+use crate::error::{Context, Error, Text};
+use crate::ids;
+use crate::raw::{self, Errno, Fd, Fds, Once, RawFd};
+use crate::sync::{Channel, Kind, silent};
+
+/// argv[0] of the child. The kernel keeps 15 bytes of it as the process's name.
+pub const CHILD: &CStr = c"minirunc:[1:CHILD]";
+/// argv[0] of init until execve; not longer than the child's, over which it is written.
+pub const INIT: &CStr = c"minirunc:[2:INIT]";
+
+const NEWUSER: u32 = libc::CLONE_NEWUSER as u32;
+const NEWPID: u32 = libc::CLONE_NEWPID as u32;
+const NEWTIME: u32 = libc::CLONE_NEWTIME as u32;
+const NEWCGROUP: u32 = libc::CLONE_NEWCGROUP as u32;
+
+/// Namespace kinds as the OCI spec names them.
+const NAMES: [(u32, &str); 8] = [
+    (libc::CLONE_NEWNS as u32, "mount"),
+    (NEWCGROUP, "cgroup"),
+    (libc::CLONE_NEWUTS as u32, "uts"),
+    (libc::CLONE_NEWIPC as u32, "ipc"),
+    (NEWUSER, "user"),
+    (NEWPID, "pid"),
+    (libc::CLONE_NEWNET as u32, "network"),
+    (NEWTIME, "time"),
+];
+
+static BOOT: Once<{ boot::MAX }> = Once::new();
+
+/// Goes through the stages. Returns in init only, in its namespaces, with the channel on which PLAN waits; `name` is argv[0], written
+/// over in place. Any failure is sent to the runtime, and the process exits with status 1.
+pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
+    let channel = Channel::new(socket);
+    if let Err(error) = child(&channel, name) {
+        let _ = channel.send_error(error.op(), error.subject(), error.errno().map(|errno| errno.0));
+        raw::exit(1);
+    }
+    channel
+}
+
+/// Stage 1, from execve to the birth of init.
+fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
+    // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that it joins (CVE-2016-9962).
+    raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
+    raw::set_cloexec(channel.as_raw()).context("fcntl", b"socket")?;
+    raw::set_name(CHILD);
+
+    let mut fds = Fds::default();
+    let message = channel.recv(BOOT.take().unwrap_or(&mut []), &mut fds)?.ok_or_else(|| silent("runtime"))?;
+    let boot = Boot::parse(&message)?;
+    let offsets =
+        if boot.monotonic.is_some() || boot.boottime.is_some() { Some(open_offsets()?) } else { None };
+
+    let user = join(&boot, &fds)?;
+    // The descriptors are close-on-exec, but no business of init's.
+    drop(fds);
+    if boot.namespaces & NEWUSER != 0 {
+        let root = raw::euid() == 0;
+        unshare(NEWUSER)?;
+        if boot.maps {
+            request_maps(channel, root)?;
+        }
+    }
+    if user || boot.namespaces & NEWUSER != 0 {
+        become_root()?;
+    }
+    // Collapsed: the pid namespace was made by the clone3 that made this process.
+    let made = NEWUSER | NEWCGROUP | if boot.collapsed { NEWPID } else { 0 };
+    unshare(boot.namespaces & !made)?;
+    if let Some(file) = offsets {
+        ids::write_offsets(&file, boot.monotonic, boot.boottime)?;
+    }
+    if boot.collapsed { init(name) } else { fork(channel, name) }
+}
+
+/// The end of stage 1: clones init, tells its pid and exits. Returns in init.
+fn fork(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
+    let (gate, key) = raw::pipe().context("pipe2", b"")?;
+    match raw::fork_sibling().context("clone", INIT.to_bytes())? {
+        Some(pid) => {
+            // Init is held until its pid is on the socket, so that nothing it says comes before.
+            channel.send_pid(pid)?;
+            raw::write(&key, &[1]).context("write", b"gate of init")?;
+            raw::exit(0);
+        }
+        None => {
+            drop(key);
+            match raw::read(&gate, &mut [0]) {
+                Ok(1) => init(name),
+                _ => Err(silent("minirunc:[1:CHILD]")),
+            }
+        }
+    }
+}
+
+/// Stage 2: all that is nsenter's about it is its name.
+fn init(name: &mut [u8]) -> Result<(), Error> {
+    let text = INIT.to_bytes().iter().copied().chain(core::iter::repeat(0));
+    name.iter_mut().zip(text).for_each(|(place, byte)| *place = byte);
+    raw::set_name(INIT);
+    Ok(())
+}
+
+/// /proc/self belongs to root while the process is not dumpable. Nothing is joined yet, so that nobody new can look.
+fn open_offsets() -> Result<Fd, Error> {
+    raw::set_dumpable(true).context("prctl", b"PR_SET_DUMPABLE")?;
+    let file = ids::open_offsets()?;
+    raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
+    Ok(file)
+}
+
+/// Has the runtime write the maps. For that /proc/PID/uid_map must belong to the runtime's user, thus the process be
+/// dumpable for so long; root's it is anyway.
+fn request_maps(channel: &Channel, root: bool) -> Result<(), Error> {
+    if !root {
+        raw::set_dumpable(true).context("prctl", b"PR_SET_DUMPABLE")?;
+    }
+    channel.send_simple(Kind::MapPlease)?;
+    channel.expect(Kind::MapDone)
+}
+
+/// Becomes user and group 0 of the user namespace, as far as it has them, with no other groups.
+fn become_root() -> Result<(), Error> {
+    match raw::clear_groups() {
+        // setgroups was denied when an ordinary user mapped their own group.
+        Ok(()) | Err(Errno(libc::EPERM)) => {}
+        Err(errno) => return Err(Error::system("setgroups", b"0", errno)),
+    }
+    for (op, result) in [("setresgid", raw::set_gid(0)), ("setresuid", raw::set_uid(0))] {
+        match result {
+            // 0 is not mapped: the process stays who it is, with all capabilities until execve.
+            Ok(()) | Err(Errno(libc::EINVAL)) => {}
+            Err(errno) => return Err(Error::system(op, b"0", errno)),
+        }
+    }
+    // New credentials make the kernel set what fs.suid_dumpable says, and asking for the maps has set 1.
+    raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")
+}
+
+/// unshare(2); where it fails, one by one, to know which namespace it was.
+fn unshare(flags: u32) -> Result<(), Error> {
+    if flags == 0 {
+        return Ok(());
+    }
+    let Err(mut failure) = raw::unshare(flags) else { return Ok(()) };
+    let mut culprit = "";
+    for (flag, name) in NAMES.iter().filter(|(flag, _)| flags & flag != 0) {
+        if let Err(errno) = raw::unshare(*flag) {
+            (failure, culprit) = (errno, name);
+            break;
+        }
+    }
+    let subject: Text<32> = Text::of(&[culprit.as_bytes(), b" namespace"]);
+    Err(Error::system("unshare", subject.as_str().as_bytes(), failure))
+}
+
+/// A namespace, or a process whose namespaces, to be joined.
+struct Door<'a> {
+    fd: RawFd,
+    /// Keeps what was opened here open.
+    _file: Option<Fd>,
+    /// What is still to be joined through it.
+    flags: u32,
+    target: Target<'a>,
+}
+
+/// Joins what BOOT names; whether a user namespace was among it.
+///
+/// All paths are opened before anything is joined: afterwards they may mean something else, or nothing.
+///
+/// Which comes first, the user namespace or the rest? A namespace may be joined by who has CAP_SYS_ADMIN in the user namespace
+/// that owns it. A container's own namespaces are owned by its user namespace: an ordinary user gets that right only by joining it.
+/// A namespace owned by the caller's (such as /run/netns/x) can only be joined before. So what may be joined is
+/// joined at once, and what is refused (EPERM) waits until the user namespace has been.
+fn join(boot: &Boot<'_>, fds: &Fds) -> Result<bool, Error> {
+    let mut doors = [const { None }; boot::JOINS];
+    let mut user = false;
+    for (place, join) in doors.iter_mut().zip(boot.joins()) {
+        *place = Some(open(join, fds)?);
+        user |= join.flags & NEWUSER != 0;
+    }
+    for door in doors.iter_mut().flatten() {
+        // Mostly all of a process's namespaces are joined by one call: the kernel takes the user namespace first and checks
+        // the others against it. Where this is refused, nothing has been joined.
+        if !door.flags.is_power_of_two() && raw::setns(door.fd, door.flags).is_ok() {
+            door.flags = 0;
+        }
+        door.enter(!NEWUSER, user)?;
+    }
+    for door in doors.iter_mut().flatten() {
+        door.enter(NEWUSER, false)?;
+    }
+    for door in doors.iter_mut().flatten() {
+        door.enter(!0, false)?;
+    }
+    Ok(user)
+}
+
+/// Opens one, and makes sure of its type: setns(2) would only say EINVAL.
+fn open<'a>(join: &Join<'a>, fds: &Fds) -> Result<Door<'a>, Error> {
+    let (flags, target) = (join.flags, join.target);
+    let path = match target {
+        Target::Pidfd(index) => {
+            let fd =
+                fds.get(index as usize).ok_or_else(|| Error::refused("message", b"no pidfd came with it"))?;
+            return Ok(Door { fd, _file: None, flags, target });
+        }
+        Target::Path(path) => path,
+    };
+    // O_NONBLOCK: should it be a fifo.
+    let flags_open = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let file = raw::open(libc::AT_FDCWD, path, flags_open).context("open", path.to_bytes())?;
+    if raw::namespace_type(file.as_raw()) != Ok(flags) {
+        let subject: Text<512> = Text::of(&[path.to_bytes(), b" is not of type ", name_of(flags).as_bytes()]);
+        return Err(Error::system("namespace path", subject.as_str().as_bytes(), Errno(libc::EINVAL)));
+    }
+    Ok(Door { fd: file.as_raw(), _file: Some(file), flags, target })
+}
+
+impl Door<'_> {
+    /// Joins those of `mask` that are left. `defer`: leaves those that are refused for later.
+    fn enter(&mut self, mask: u32, defer: bool) -> Result<(), Error> {
+        let due = self.flags & mask;
+        for (flag, name) in NAMES.iter().filter(|(flag, _)| due & flag != 0) {
+            match raw::setns(self.fd, *flag) {
+                Ok(()) => self.flags &= !flag,
+                Err(Errno(libc::EPERM)) if defer => {}
+                Err(errno) => {
+                    let subject: Text<512> = match self.target {
+                        Target::Path(path) => Text::of(&[path.to_bytes()]),
+                        Target::Pidfd(_) => Text::of(&[name.as_bytes(), b" namespace of a process"]),
+                    };
+                    return Err(Error::system("setns", subject.as_str().as_bytes(), errno));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first of these kinds of namespace.
+fn name_of(flags: u32) -> &'static str {
+    NAMES.iter().find(|(flag, _)| flags & flag != 0).map_or("", |(_, name)| name)
+}
