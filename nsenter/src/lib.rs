@@ -7,8 +7,6 @@
 //! while the child waits.
 
 #![no_std]
-// No heap to box an error in; `Ok` costs only its tag.
-#![allow(clippy::result_large_err)]
 
 #[cfg(test)]
 extern crate std;

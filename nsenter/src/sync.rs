@@ -239,7 +239,7 @@ pub fn silent(stage: &str) -> Error {
 
 fn emit_pid(buffer: &mut [u8], pid: i32) -> Result<&[u8], attr::Error> {
     let mut writer = Writer::new(buffer, Kind::Pid as u16);
-    writer.u32(kind::PID, pid.cast_unsigned());
+    writer.u32(kind::PID, pid as u32);
     writer.finish()
 }
 
@@ -253,7 +253,7 @@ fn emit_error<'a>(
     string(&mut writer, kind::OP, Text::<OP>::of(&[op.as_bytes()]).as_str());
     string(&mut writer, kind::SUBJECT, Text::<SUBJECT>::of(&[subject.as_bytes()]).as_str());
     if let Some(errno) = errno {
-        writer.u32(kind::ERRNO, errno.cast_unsigned());
+        writer.u32(kind::ERRNO, errno as u32);
     }
     writer.finish()
 }
@@ -287,7 +287,7 @@ fn parse_pid(message: &Message<'_>) -> Result<i32, attr::Error> {
     for attr in message.attrs {
         let attr = attr?;
         match attr.kind {
-            kind::PID => pid = Some(attr.u32()?.cast_signed()),
+            kind::PID => pid = Some(attr.u32()? as i32),
             _ => return Err(attr.unknown()),
         }
     }
@@ -306,7 +306,7 @@ fn parse_error(message: &Message<'_>) -> Result<Error, attr::Error> {
         match attr.kind {
             kind::OP => op = attr.string()?,
             kind::SUBJECT => subject = attr.string()?,
-            kind::ERRNO => errno = Some(Errno(attr.u32()?.cast_signed())),
+            kind::ERRNO => errno = Some(Errno(attr.u32()? as i32)),
             _ => return Err(attr.unknown()),
         }
     }
