@@ -1,0 +1,89 @@
+#!/bin/sh
+# The VM ring: the integration list inside a machine with cgroup v2 and all its controllers.
+#
+#   sh tests/vm/run.sh [FILTER...]      the integration tests (by libtest filter)
+#   VM_RUN='COMMAND' sh tests/vm/run.sh  any command, with this repository's programs in /bin
+#
+# Debian's cloud kernel is downloaded and unpacked, not installed; qemu emulates in software, so no
+# /dev/kvm is needed. About seven seconds a boot. Everything is kept under target/vm.
+cd "$(dirname "$0")/../.." && . tests/env.sh
+
+VM=$PWD/target/vm
+MODULES='overlay veth bridge'
+PATIENCE=${VM_PATIENCE:-900}
+
+no_vm() { echo "test result: ok. 0 passed; 0 failed; 1 ignored; no virtual machine: $1"; exit 0; }
+
+# The kernel image and its modules, below $VM/kernel.
+kernel() {
+    [ -e "$VM/kernel/.complete" ] && return
+    rm -rf "$VM/kernel" && mkdir -p "$VM/kernel"
+    real_package || as_root apt-get update -qq </dev/null || return 1
+    real_package || return 1
+    say "downloading $package"
+    (cd "$VM/kernel" && apt-get download -qq "$package" 2>/dev/null) || return 1
+    dpkg-deb -x "$VM"/kernel/*.deb "$VM/kernel" || return 1
+    rm "$VM"/kernel/*.deb
+    touch "$VM/kernel/.complete"
+}
+
+# linux-image-cloud-amd64 is empty and depends on the one that holds the kernel.
+real_package() {
+    package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
+    [ -n "$package" ]
+}
+
+# Copies $MODULES and what they need to $1, with the list of files in loading order.
+modules() {
+    version=$(basename "$VM"/kernel/boot/vmlinuz-* | sed 's/^vmlinuz-//')
+    tree=$VM/kernel
+    [ -d "$tree/lib/modules" ] || tree=$VM/kernel/usr
+    depmod -b "$tree" "$version" || return 1
+    for module in $MODULES; do
+        modprobe -d "$tree" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+    done | awk '!seen[$0]++' | while read -r file; do
+        name=$(basename "$file")
+        case $name in
+        *.xz) xz -dc "$file" >"$1/${name%.xz}" && echo "${name%.xz}" ;;
+        *) cp "$file" "$1/$name" && echo "$name" ;;
+        esac
+    done >"$1/order"
+}
+
+[ "$(uname -m)" = x86_64 ] || no_vm "written for x86_64, this is $(uname -m)"
+need qemu-system-x86_64 qemu-system-x86 || no_vm 'qemu-system-x86 cannot be had'
+need cpio cpio || no_vm 'cpio cannot be had'
+need depmod kmod || no_vm 'kmod cannot be had'
+kernel || no_vm 'linux-image-cloud-amd64 cannot be had'
+
+choose_target
+cargo build --release --quiet
+cargo build --release --quiet -p minirunc-tests --bins
+[ -n "${VM_RUN:-}" ] ||
+    integration=$(cargo test --no-run -p minirunc-tests --test integration --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*integration[^"]*\)".*/\1/p')
+
+guest=$VM/guest
+busybox_root "$guest"
+mkdir -p "$guest/modules"
+modules "$guest/modules" || no_vm 'the modules cannot be unpacked'
+cp tests/vm/init "$guest/init" && chmod +x "$guest/init"
+cp "$RUNTIME" "$guest/bin/"
+find "target/$TARGET/release" -maxdepth 1 -type f -perm -u+x ! -name 'lib*' ! -name '*.so' -exec cp {} "$guest/bin/" \;
+[ -z "${integration:-}" ] || cp "$integration" "$guest/bin/integration"
+mkdir -p "$guest/bundle"
+busybox_root "$guest/bundle/rootfs"
+mkdir -p "$guest/sys/fs/cgroup"
+oci_config '[ "/bin/sh", "-c", "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max" ]' |
+    sed 's/"resources": {/"resources": { "memory": { "limit": 67108864 }, "pids": { "limit": 11 },/
+         s/{ "type": "mount" }/{ "type": "mount" }, { "type": "cgroup" }/' >"$guest/bundle/config.json"
+printf '%s\n' "${VM_RUN:-}" >"$guest/command"
+printf '%s\n' "$*" >"$guest/filters"
+(cd "$guest" && find . | cpio --quiet -o -H newc -R 0:0) >"$VM/initramfs"
+
+say "booting $(basename "$VM"/kernel/boot/vmlinuz-*)"
+timeout "$PATIENCE" qemu-system-x86_64 -accel tcg -m 1G -smp 2 -nographic -no-reboot -nic none \
+    -kernel "$VM"/kernel/boot/vmlinuz-* -initrd "$VM/initramfs" \
+    -append 'console=ttyS0 quiet panic=-1 mitigations=off' </dev/null 2>&1 |
+    tr -d '\r' | sed 's/^.*\(== in the machine\)/\1/' | tee "$VM/console"
+grep -q '^VM-RING-END 0$' "$VM/console" || die 'the machine did not end well'
