@@ -11,5 +11,6 @@ pub mod error;
 pub mod limits;
 pub mod plan;
 pub mod sys;
+pub mod terminal;
 pub mod text;
 pub mod wire;

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod memory;
+pub mod pidfd;
 pub mod signalfd;
 
 use rustix::io::Errno;

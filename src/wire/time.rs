@@ -11,13 +11,13 @@ pub struct Moment {
     pub nanoseconds: u32,
 }
 
-impl Moment {
-    /// What the system's clock says (clock_gettime(2), CLOCK_REALTIME).
-    pub fn now() -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-        Self { seconds: now.tv_sec, nanoseconds: now.tv_nsec as u32 }
+impl From<rustix::time::Timespec> for Moment {
+    fn from(time: rustix::time::Timespec) -> Self {
+        Self { seconds: time.tv_sec, nanoseconds: u32::try_from(time.tv_nsec).unwrap_or(0) }
     }
+}
 
+impl Moment {
     /// Year, month and day: the proleptic Gregorian calendar in eras of 400 years, each year from March on,
     /// so that the leap day comes last.
     fn date(self) -> (i64, i64, i64) {

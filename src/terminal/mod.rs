@@ -1,0 +1,3 @@
+//! Terminals: the container's, seen from inside and from outside.
+
+pub mod relay;

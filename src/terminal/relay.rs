@@ -1,0 +1,145 @@
+//! A container's terminal in the foreground: what is typed goes to it, what it prints comes out.
+//!
+//! Knows two ends and a buffer for each direction, and nothing of containers. Never blocks: each end is
+//! read and written only when poll(2) said so, at most `CHUNK` bytes, which a writable pipe takes whole.
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+use crate::error::{Context, Result};
+
+/// PIPE_BUF (pipe(7)).
+const CHUNK: usize = 4096;
+
+/// Between our own terminal and the container's.
+pub struct Relay {
+    master: OwnedFd,
+    /// How our terminal was set before; none: standard input is none.
+    before: Option<Termios>,
+    input: Buffer,
+    output: Buffer,
+    input_open: bool,
+    output_open: bool,
+}
+
+impl Relay {
+    /// Takes the master side of the container's terminal, and sets ours to raw mode.
+    pub fn new(master: OwnedFd) -> Result<Self> {
+        let flags = fcntl_getfl(&master).context("fcntl", "terminal")?;
+        fcntl_setfl(&master, flags | OFlags::NONBLOCK).context("fcntl", "terminal")?;
+        let before = tcgetattr(stdin()).ok();
+        if let Some(mut raw) = before.clone() {
+            raw.make_raw();
+            tcsetattr(stdin(), OptionalActions::Now, &raw).context("tcsetattr", "standard input")?;
+        }
+        let relay = Self {
+            master,
+            before,
+            input: Buffer::new(),
+            output: Buffer::new(),
+            input_open: true,
+            output_open: true,
+        };
+        relay.resize();
+        Ok(relay)
+    }
+
+    /// Gives the container's terminal the size of ours, if we have one.
+    pub fn resize(&self) {
+        if let Ok(size) = tcgetwinsize(stdin()) {
+            // The container's end may be gone by now; its size matters to nobody then.
+            let _ = tcsetwinsize(&self.master, size);
+        }
+    }
+
+    /// What to wait for: the container's terminal, our input, our output.
+    pub fn interests(&self) -> [PollFd<'_>; 3] {
+        let want = |fd, events| PollFd::from_borrowed_fd(fd, events);
+        let only = |wanted: bool, events| if wanted { events } else { PollFlags::empty() };
+        let master = only(self.output_open && self.output.has_room(), PollFlags::IN)
+            | only(!self.input.is_empty(), PollFlags::OUT);
+        // A descriptor in which nothing is of interest would still report its end again and again.
+        let input = if self.input_open && self.input.has_room() { stdin() } else { self.master.as_fd() };
+        let output = if self.output.is_empty() { self.master.as_fd() } else { stdout() };
+        [
+            want(self.master.as_fd(), master),
+            want(input, only(self.input_open && self.input.has_room(), PollFlags::IN)),
+            want(output, only(!self.output.is_empty(), PollFlags::OUT)),
+        ]
+    }
+
+    /// Moves what can be moved, told what is ready (in the order of [`Relay::interests`]). False once the
+    /// container's side has ended and all it printed is out.
+    pub fn step(&mut self, ready: [PollFlags; 3]) -> bool {
+        let [master, input, output] = ready;
+        let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+        if self.input_open && self.input.has_room() && input.intersects(readable) {
+            self.input_open = self.input.fill(stdin());
+        }
+        if !self.input.is_empty() && master.contains(PollFlags::OUT) {
+            self.input.drain(self.master.as_fd());
+        }
+        if self.output_open && self.output.has_room() && master.intersects(readable) {
+            self.output_open = self.output.fill(self.master.as_fd());
+        }
+        if !self.output.is_empty() && output.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
+            self.output.drain(stdout());
+        }
+        self.output_open || !self.output.is_empty()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// Bytes on their way.
+struct Buffer {
+    bytes: [u8; CHUNK],
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    const fn new() -> Self {
+        Self { bytes: [0; CHUNK], start: 0, end: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn has_room(&self) -> bool {
+        self.is_empty()
+    }
+
+    /// Reads into the empty buffer. False at the end; a terminal whose other side is closed says EIO.
+    fn fill(&mut self, from: BorrowedFd<'_>) -> bool {
+        match rustix::io::read(from, &mut self.bytes) {
+            Ok(0) => false,
+            Ok(read) => {
+                (self.start, self.end) = (0, read);
+                true
+            }
+            Err(Errno::AGAIN | Errno::INTR) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Writes what it can. What nobody takes any more is dropped.
+    fn drain(&mut self, to: BorrowedFd<'_>) {
+        match rustix::io::write(to, self.bytes.get(self.start..self.end).unwrap_or(&[])) {
+            Ok(written) => self.start += written,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.start = self.end,
+        }
+    }
+}
