@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod memory;
 pub mod pidfd;
 pub mod signalfd;
+pub mod stdio;
 
 use rustix::io::Errno;
 
