@@ -3,5 +3,9 @@
 //! `RUNTIME` names the runtime (ours by default; runc or crun serve as oracles), `PROBE` the probe, `TMPDIR` where
 //! bundles are made. One test per promise; a run through `Bundle::run` always checks that nothing is left behind.
 
+mod confine;
 mod inherit;
+mod mounts;
+mod namespaces;
 mod process;
+mod rootfs;
