@@ -14,6 +14,7 @@ mod check;
 mod node;
 mod text;
 mod value;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -22,3 +23,4 @@ pub use check::check;
 pub use node::{Document, Elements, Members, Node, Read};
 pub use text::{Piece, Pieces, Text};
 pub use value::{Kind, Value};
+pub use write::{Quoted, Writer};

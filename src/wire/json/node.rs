@@ -1,7 +1,7 @@
 //! A value in its document: what is read from it is typed, what is wrong with it is refused by path.
 //!
 //! The type asked for says whether a member must be there: `get::<u32>` refuses an absent one by name,
-//! `get::<Option<u32>>` is `None`. An absent object is an empty one, an absent array an empty list, so
+//! `get::<Option<u32>>` is `None`, an absent `bool` is false. An absent object is an empty one, an absent array an empty list, so
 //! that a chain of lookups needs no case for each link; `null` is absent everywhere.
 
 use core::fmt::{self, Write};
@@ -94,6 +94,11 @@ impl<'a> Node<'a> {
         Ok(Members { node: *self, walk: self.walk(Kind::Object, "expected an object")? })
     }
 
+    /// Itself where it is there; an absent one is refused by name.
+    pub fn required(self) -> Result<Node<'a>> {
+        if self.is_present() { Ok(self) } else { Err(self.refuse("missing")) }
+    }
+
     /// Whether it is there and not `null`.
     pub fn is_present(&self) -> bool {
         self.absent.is_none() && self.value.kind() != Kind::Null
@@ -172,10 +177,10 @@ impl<'a> Node<'a> {
     }
 }
 
-/// There, whatever it is.
+/// Itself, there or absent.
 impl<'a> Read<'a> for Node<'a> {
     fn read(node: &Node<'a>) -> Result<Self> {
-        if node.is_present() { Ok(*node) } else { Err(node.refuse("missing")) }
+        Ok(*node)
     }
 }
 
@@ -192,9 +197,10 @@ impl<'a> Read<'a> for Text<'a> {
     }
 }
 
+/// What is not said is false, as in Go; `Option<bool>` tells the difference.
 impl<'a> Read<'a> for bool {
     fn read(node: &Node<'a>) -> Result<Self> {
-        Ok(node.expect(Kind::Bool, "expected true or false")?.raw() == "true")
+        Ok(node.is_present() && node.expect(Kind::Bool, "expected true or false")?.raw() == "true")
     }
 }
 
