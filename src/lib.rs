@@ -9,6 +9,7 @@ pub mod cmd;
 pub mod container;
 pub mod error;
 pub mod limits;
+pub mod oci;
 pub mod plan;
 pub mod sys;
 pub mod terminal;

@@ -1,0 +1,79 @@
+//! The container's state, as hooks get it on stdin and as `state` and `list` print it.
+
+use core::fmt;
+
+use crate::wire::json::Writer;
+
+/// The State object of runtime.md, and what runc's `state` says besides.
+///
+/// Strings are bytes: a bundle's path need not be UTF-8.
+#[derive(Clone, Copy)]
+pub struct State<'a> {
+    pub oci_version: &'a [u8],
+    pub id: &'a [u8],
+    /// `creating`, `created`, `running`, `paused` or `stopped`.
+    pub status: &'a [u8],
+    /// In the runtime's pid namespace; 0 when stopped.
+    pub pid: i32,
+    pub bundle: &'a [u8],
+}
+
+/// Key and value of one annotation.
+pub type Annotation<'a> = (&'a [u8], &'a [u8]);
+
+impl<'a> State<'a> {
+    /// On one line, as hooks read it. Annotations are written as they come, so they need no room anywhere.
+    pub fn write(
+        &self,
+        annotations: impl Iterator<Item = Annotation<'a>>,
+        out: &mut dyn fmt::Write,
+    ) -> fmt::Result {
+        let mut writer = Writer::compact(out);
+        writer.object(None)?;
+        writer.string(Some("ociVersion"), self.oci_version)?;
+        writer.string(Some("id"), self.id)?;
+        writer.string(Some("status"), self.status)?;
+        if self.pid != 0 {
+            writer.number(Some("pid"), self.pid.into())?;
+        }
+        writer.string(Some("bundle"), self.bundle)?;
+        self::annotations(&mut writer, annotations)?;
+        writer.end_object()
+    }
+
+    /// runc's form, as a value of `writer`: indented for `state`, one of an array for `list`.
+    /// `created` is a time as RFC 3339 has it.
+    pub fn print(
+        &self,
+        rootfs: &[u8],
+        created: &str,
+        annotations: impl Iterator<Item = Annotation<'a>>,
+        owner: &str,
+        writer: &mut Writer<'_>,
+    ) -> fmt::Result {
+        writer.object(None)?;
+        writer.string(Some("ociVersion"), self.oci_version)?;
+        writer.string(Some("id"), self.id)?;
+        writer.number(Some("pid"), self.pid.into())?;
+        writer.string(Some("status"), self.status)?;
+        writer.string(Some("bundle"), self.bundle)?;
+        writer.string(Some("rootfs"), rootfs)?;
+        writer.string(Some("created"), created.as_bytes())?;
+        self::annotations(writer, annotations)?;
+        writer.string(Some("owner"), owner.as_bytes())?;
+        writer.end_object()
+    }
+}
+
+/// The member `annotations`, left out when there are none, as Go's `omitempty` does.
+fn annotations<'a>(
+    writer: &mut Writer<'_>,
+    mut annotations: impl Iterator<Item = Annotation<'a>>,
+) -> fmt::Result {
+    let Some(first) = annotations.next() else { return Ok(()) };
+    writer.object(Some("annotations"))?;
+    for (key, value) in core::iter::once(first).chain(annotations) {
+        writer.entry(key, value)?;
+    }
+    writer.end_object()
+}
