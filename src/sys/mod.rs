@@ -4,6 +4,7 @@
 //! lacks, through `sc`. No loop, no policy, no message: errors are bare errnos.
 
 pub mod arguments;
+pub mod descriptor;
 pub mod memory;
 pub mod pidfd;
 pub mod signalfd;

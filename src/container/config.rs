@@ -1,0 +1,46 @@
+//! A bundle: a directory with a config.json.
+
+use core::ffi::CStr;
+
+use rustix::fd::AsFd;
+use rustix::fs::{self, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::store::read_full;
+use crate::error::{Context, Error, Result};
+use crate::text::{PathBuf, shown};
+use crate::{limits, sys};
+
+/// The name that errors about its content begin with.
+pub const NAME: &str = "config.json";
+
+/// The bundle's directory as an absolute path without links.
+pub fn locate(bundle: &CStr) -> Result<PathBuf> {
+    let dir = fs::openat(CWD, bundle, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .context("bundle", shown(bundle))?;
+    sys::descriptor::path(dir.as_fd()).context("bundle", shown(bundle))
+}
+
+/// The text of config.json, in memory of its own.
+pub fn read(bundle: &PathBuf) -> Result<&'static [u8]> {
+    let mut path = bundle.clone();
+    path.join(NAME.as_bytes()).map_err(|_| Error::system("open", bundle, Errno::NAMETOOLONG))?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match fs::openat(CWD, path.as_cstr(), flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            return Err(Error::refused("JSON specification file config.json not found", bundle));
+        }
+        done => done.context("open", &path)?,
+    };
+    let stat = fs::fstat(&file).context("fstat", &path)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Error::refused(NAME, "not a regular file"));
+    }
+    let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+    if size > limits::CONFIG {
+        return Err(Error::refused(NAME, format_args!("larger than {} MiB", limits::CONFIG >> 20)));
+    }
+    let buffer = sys::memory::anonymous(size.max(1)).context("mmap", NAME)?;
+    let read = read_full(&file, buffer).context("read", &path)?;
+    Ok(buffer.get(..read).unwrap_or(&[]))
+}
