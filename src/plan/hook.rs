@@ -47,6 +47,11 @@ noun! {
 pub struct Strings<'a>(Option<Attrs<'a>>);
 
 impl<'a> Strings<'a> {
+    /// Those attributes. Each has to be a string.
+    pub fn new(attrs: Attrs<'a>) -> Self {
+        Self(Some(attrs))
+    }
+
     /// In their order; ends at the first broken one.
     pub fn iter(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
         self.0.into_iter().flatten().map_while(|attr| attr.ok()?.string().ok())

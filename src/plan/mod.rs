@@ -8,11 +8,15 @@ pub mod convert;
 pub mod device;
 pub mod hook;
 pub mod mount;
+pub mod names;
 pub mod namespace;
 pub mod noun;
+pub mod options;
+pub mod print;
 pub mod process;
 pub mod resources;
 pub mod root;
+pub mod translate;
 
 use core::ffi::CStr;
 
@@ -88,6 +92,11 @@ impl<'a> Plan<'a> {
     /// The view of a received or stored message.
     pub fn new(message: Message<'a>) -> Self {
         Self { attrs: message.attrs }
+    }
+
+    /// All attributes, in their order. A broken message yields its error and ends.
+    pub fn attributes(&self) -> impl Iterator<Item = Result<Attr<'a>>> + use<'a> {
+        self.attrs.map(|attr| attr.map_err(broken))
     }
 
     /// Attributes of one type, in their order. A broken message yields its error and ends.

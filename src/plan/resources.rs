@@ -6,6 +6,7 @@ use super::{kind, noun::noun};
 
 noun! {
     /// Bytes; -1 is no limit.
+    #[derive(Default)]
     kind::MEMORY => Memory {
         1 limit: Option<i64>,
         2 reservation: Option<i64>,
@@ -28,6 +29,7 @@ noun! {
 
 noun! {
     /// CPU time.
+    #[derive(Default)]
     kind::CPU => Cpu {
         /// Relative weight, 2 to 262144.
         1 shares: Option<u64>,
@@ -64,6 +66,7 @@ noun! {
 
 noun! {
     /// Weights of block I/O, 10 to 1000.
+    #[derive(Default)]
     kind::BLOCK_IO => BlockIo {
         1 weight: Option<u32>,
         2 leaf_weight: Option<u32>,
@@ -82,6 +85,14 @@ pub const WRITE_BPS: u32 = 3;
 pub const READ_IOPS: u32 = 4;
 /// `knob` of [`BlockDevice`]: operations per second.
 pub const WRITE_IOPS: u32 = 5;
+
+/// Throttles by their members of `blockIO`.
+pub const BLOCK_IO_KNOBS: [(&str, u32); 4] = [
+    ("throttleReadBpsDevice", READ_BPS),
+    ("throttleWriteBpsDevice", WRITE_BPS),
+    ("throttleReadIOPSDevice", READ_IOPS),
+    ("throttleWriteIOPSDevice", WRITE_IOPS),
+];
 
 noun! {
     /// One device's weight or throttle.

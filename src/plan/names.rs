@@ -1,0 +1,177 @@
+//! Names that configurations use, and the kernel's numbers for them: one sorted table each, read by the
+//! translation, the printer and `features`.
+
+use crate::wire::json::Text;
+
+/// `linux.namespaces[].type`, as `CLONE_NEW*` (namespaces(7)).
+pub const NAMESPACES: &[(&str, u32)] = &[
+    ("cgroup", libc::CLONE_NEWCGROUP as u32),
+    ("ipc", libc::CLONE_NEWIPC as u32),
+    ("mount", libc::CLONE_NEWNS as u32),
+    ("network", libc::CLONE_NEWNET as u32),
+    ("pid", libc::CLONE_NEWPID as u32),
+    ("time", NEWTIME),
+    ("user", libc::CLONE_NEWUSER as u32),
+    ("uts", libc::CLONE_NEWUTS as u32),
+];
+
+/// `CLONE_NEWTIME` (Linux 5.6); it shares its bit with the exit signal, so only unshare and clone3 take it.
+pub const NEWTIME: u32 = 0x80;
+
+/// `linux.rootfsPropagation`, as mount(2) numbers it. The `r` forms are runc's.
+pub const PROPAGATION: &[(&str, u32)] = &[
+    ("private", libc::MS_PRIVATE as u32),
+    ("rprivate", (libc::MS_PRIVATE | libc::MS_REC) as u32),
+    ("rshared", (libc::MS_SHARED | libc::MS_REC) as u32),
+    ("rslave", (libc::MS_SLAVE | libc::MS_REC) as u32),
+    ("runbindable", (libc::MS_UNBINDABLE | libc::MS_REC) as u32),
+    ("shared", libc::MS_SHARED as u32),
+    ("slave", libc::MS_SLAVE as u32),
+    ("unbindable", libc::MS_UNBINDABLE as u32),
+];
+
+/// capabilities(7), by their bits (include/uapi/linux/capability.h).
+pub const CAPABILITIES: &[(&str, u32)] = &[
+    ("CAP_AUDIT_CONTROL", 30),
+    ("CAP_AUDIT_READ", 37),
+    ("CAP_AUDIT_WRITE", 29),
+    ("CAP_BLOCK_SUSPEND", 36),
+    ("CAP_BPF", 39),
+    ("CAP_CHECKPOINT_RESTORE", 40),
+    ("CAP_CHOWN", 0),
+    ("CAP_DAC_OVERRIDE", 1),
+    ("CAP_DAC_READ_SEARCH", 2),
+    ("CAP_FOWNER", 3),
+    ("CAP_FSETID", 4),
+    ("CAP_IPC_LOCK", 14),
+    ("CAP_IPC_OWNER", 15),
+    ("CAP_KILL", 5),
+    ("CAP_LEASE", 28),
+    ("CAP_LINUX_IMMUTABLE", 9),
+    ("CAP_MAC_ADMIN", 33),
+    ("CAP_MAC_OVERRIDE", 32),
+    ("CAP_MKNOD", 27),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_NET_BIND_SERVICE", 10),
+    ("CAP_NET_BROADCAST", 11),
+    ("CAP_NET_RAW", 13),
+    ("CAP_PERFMON", 38),
+    ("CAP_SETFCAP", 31),
+    ("CAP_SETGID", 6),
+    ("CAP_SETPCAP", 8),
+    ("CAP_SETUID", 7),
+    ("CAP_SYSLOG", 34),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_BOOT", 22),
+    ("CAP_SYS_CHROOT", 18),
+    ("CAP_SYS_MODULE", 16),
+    ("CAP_SYS_NICE", 23),
+    ("CAP_SYS_PACCT", 20),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_RAWIO", 17),
+    ("CAP_SYS_RESOURCE", 24),
+    ("CAP_SYS_TIME", 25),
+    ("CAP_SYS_TTY_CONFIG", 26),
+    ("CAP_WAKE_ALARM", 35),
+];
+
+/// getrlimit(2), by asm-generic/resource.h.
+pub const RLIMITS: &[(&str, u32)] = &[
+    ("RLIMIT_AS", 9),
+    ("RLIMIT_CORE", 4),
+    ("RLIMIT_CPU", 0),
+    ("RLIMIT_DATA", 2),
+    ("RLIMIT_FSIZE", 1),
+    ("RLIMIT_LOCKS", 10),
+    ("RLIMIT_MEMLOCK", 8),
+    ("RLIMIT_MSGQUEUE", 12),
+    ("RLIMIT_NICE", 13),
+    ("RLIMIT_NOFILE", 7),
+    ("RLIMIT_NPROC", 6),
+    ("RLIMIT_RSS", 5),
+    ("RLIMIT_RTPRIO", 14),
+    ("RLIMIT_RTTIME", 15),
+    ("RLIMIT_SIGPENDING", 11),
+    ("RLIMIT_STACK", 3),
+];
+
+/// Kernel parameters of the ipc namespace (ipc_namespaces(7)); with them all of `fs.mqueue`. By path.
+pub const IPC_SYSCTLS: &[(&str, ())] = &[
+    ("kernel/msgmax", ()),
+    ("kernel/msgmnb", ()),
+    ("kernel/msgmni", ()),
+    ("kernel/sem", ()),
+    ("kernel/shm_rmid_forced", ()),
+    ("kernel/shmall", ()),
+    ("kernel/shmmax", ()),
+    ("kernel/shmmni", ()),
+];
+
+/// What a table has for a name.
+pub fn find<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
+    let found = table.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    table.get(found).map(|&(_, value)| value)
+}
+
+/// The same for a string of a document: hardly any name is written with escapes.
+pub fn find_text<T: Copy>(table: &[(&str, T)], name: &Text<'_>) -> Option<T> {
+    match name.as_plain() {
+        Some(plain) => find(table, plain),
+        None => table.iter().find(|(known, _)| name == known).map(|&(_, value)| value),
+    }
+}
+
+/// The name that a table has for a number.
+pub fn name_of(table: &'static [(&'static str, u32)], number: u32) -> Option<&'static str> {
+    table.iter().find(|&&(_, value)| value == number).map(|&(name, _)| name)
+}
+
+/// Whether a table is sorted by name, so that [`find`] finds. For `const` assertions.
+pub const fn sorted<T>(table: &[(&str, T)]) -> bool {
+    let mut i = 1;
+    while i < table.len() {
+        if !less(table[i - 1].0.as_bytes(), table[i].0.as_bytes()) {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+const fn less(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return a[i] < b[i];
+        }
+        i += 1;
+    }
+    a.len() < b.len()
+}
+
+const _: () = assert!(sorted(NAMESPACES) && sorted(PROPAGATION) && sorted(CAPABILITIES));
+const _: () = assert!(sorted(RLIMITS) && sorted(IPC_SYSCTLS));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_and_its_number_leads_back() {
+        for table in [NAMESPACES, PROPAGATION, CAPABILITIES, RLIMITS] {
+            for &(name, number) in table {
+                assert_eq!(find(table, name), Some(number));
+                assert_eq!(name_of(table, number), Some(name), "two names for {number}");
+            }
+            assert_eq!(find(table, "CAP_NONE"), None);
+        }
+    }
+
+    #[test]
+    fn capabilities_and_rlimits_have_no_gap() {
+        for (table, count) in [(CAPABILITIES, 41), (RLIMITS, 16)] {
+            assert_eq!(table.len(), count);
+            assert!((0..count as u32).all(|number| name_of(table, number).is_some()));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The mount options of the OCI specification, and what each asks for.
+//!
+//! mount(2) mixes three families in one word; here they are apart, because the kernel's newer calls are:
+//! attributes of one mount (`MOUNT_ATTR_*`, mount_setattr(2)), the same for a whole tree, and flags of the
+//! superblock (`MS_*`), which a bind mount cannot change. What is not in the table is the filesystem's.
+
+use super::mount::{BIND, Mount, RBIND};
+
+/// What an option asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The default: nothing.
+    Nothing,
+    /// `MOUNT_ATTR_*` on.
+    Set(u64),
+    /// `MOUNT_ATTR_*` off.
+    Clear(u64),
+    /// One of the access time modes, which share a field.
+    Atime(u64),
+    /// Not that access time mode.
+    NotAtime(u64),
+    /// As `Set`, for the mount and all below it.
+    SetAll(u64),
+    /// As `Clear`, for the mount and all below it.
+    ClearAll(u64),
+    /// As `Atime`, for the mount and all below it.
+    AtimeAll(u64),
+    /// As `NotAtime`, for the mount and all below it.
+    NotAtimeAll(u64),
+    /// `MS_*` of the superblock on.
+    Super(u64),
+    /// `MS_*` of the superblock off.
+    NotSuper(u64),
+    /// `MS_SHARED` ..., with `MS_REC` for the `r` forms.
+    Propagation(u32),
+    /// [`BIND`] or [`RBIND`].
+    Bind(u32),
+    Remount,
+    CopyUp,
+    CopySymlink,
+    SourceNofollow,
+    DestinationNofollow,
+    /// Known, and not built yet.
+    NotYet,
+}
+
+use Ask::*;
+
+// linux/mount.h; the libc crate has them for some targets only.
+pub const RDONLY: u64 = 0x1;
+pub const NOSUID: u64 = 0x2;
+pub const NODEV: u64 = 0x4;
+pub const NOEXEC: u64 = 0x8;
+/// The field of the access time modes.
+pub const ATIME: u64 = 0x70;
+pub const RELATIME: u64 = 0x00;
+pub const NOATIME: u64 = 0x10;
+pub const STRICTATIME: u64 = 0x20;
+pub const NODIRATIME: u64 = 0x80;
+/// Linux 5.14.
+pub const NOSYMFOLLOW: u64 = 0x20_0000;
+
+const MS_REC: u32 = libc::MS_REC as u32;
+const SHARED: u32 = libc::MS_SHARED as u32;
+const SLAVE: u32 = libc::MS_SLAVE as u32;
+const PRIVATE: u32 = libc::MS_PRIVATE as u32;
+const UNBINDABLE: u32 = libc::MS_UNBINDABLE as u32;
+const SILENT: u64 = libc::MS_SILENT as u64;
+const SYNCHRONOUS: u64 = libc::MS_SYNCHRONOUS as u64;
+const DIRSYNC: u64 = libc::MS_DIRSYNC as u64;
+const MANDLOCK: u64 = libc::MS_MANDLOCK as u64;
+const I_VERSION: u64 = libc::MS_I_VERSION as u64;
+const LAZYTIME: u64 = 1 << 25;
+
+/// All options that are ours, by name.
+pub const OPTIONS: &[(&str, Ask)] = &[
+    ("async", NotSuper(SYNCHRONOUS)),
+    ("atime", NotAtime(NOATIME)),
+    ("bind", Bind(BIND)),
+    ("copy-symlink", CopySymlink),
+    ("defaults", Nothing),
+    ("dest-nofollow", DestinationNofollow),
+    ("dev", Clear(NODEV)),
+    ("diratime", Clear(NODIRATIME)),
+    ("dirsync", Super(DIRSYNC)),
+    ("exec", Clear(NOEXEC)),
+    ("idmap", NotYet),
+    ("iversion", Super(I_VERSION)),
+    ("lazytime", Super(LAZYTIME)),
+    ("loud", NotSuper(SILENT)),
+    ("mand", Super(MANDLOCK)),
+    ("noatime", Atime(NOATIME)),
+    ("nodev", Set(NODEV)),
+    ("nodiratime", Set(NODIRATIME)),
+    ("noexec", Set(NOEXEC)),
+    ("noiversion", NotSuper(I_VERSION)),
+    ("nolazytime", NotSuper(LAZYTIME)),
+    ("nomand", NotSuper(MANDLOCK)),
+    // Relatime is the field's zero: what is not relatime is left to the kernel's default, which is relatime.
+    ("norelatime", Nothing),
+    ("nostrictatime", NotAtime(STRICTATIME)),
+    ("nosuid", Set(NOSUID)),
+    ("nosymfollow", Set(NOSYMFOLLOW)),
+    ("private", Propagation(PRIVATE)),
+    ("ratime", NotAtimeAll(NOATIME)),
+    ("rbind", Bind(RBIND)),
+    ("rdev", ClearAll(NODEV)),
+    ("rdiratime", ClearAll(NODIRATIME)),
+    ("relatime", Atime(RELATIME)),
+    ("remount", Remount),
+    ("rexec", ClearAll(NOEXEC)),
+    ("ridmap", NotYet),
+    ("rnoatime", AtimeAll(NOATIME)),
+    ("rnodev", SetAll(NODEV)),
+    ("rnodiratime", SetAll(NODIRATIME)),
+    ("rnoexec", SetAll(NOEXEC)),
+    ("rnorelatime", Nothing),
+    ("rnostrictatime", NotAtimeAll(STRICTATIME)),
+    ("rnosuid", SetAll(NOSUID)),
+    ("rnosymfollow", SetAll(NOSYMFOLLOW)),
+    ("ro", Set(RDONLY)),
+    ("rprivate", Propagation(PRIVATE | MS_REC)),
+    ("rrelatime", AtimeAll(RELATIME)),
+    ("rro", SetAll(RDONLY)),
+    ("rrw", ClearAll(RDONLY)),
+    ("rshared", Propagation(SHARED | MS_REC)),
+    ("rslave", Propagation(SLAVE | MS_REC)),
+    ("rstrictatime", AtimeAll(STRICTATIME)),
+    ("rsuid", ClearAll(NOSUID)),
+    ("rsymfollow", ClearAll(NOSYMFOLLOW)),
+    ("runbindable", Propagation(UNBINDABLE | MS_REC)),
+    ("rw", Clear(RDONLY)),
+    ("shared", Propagation(SHARED)),
+    ("silent", Super(SILENT)),
+    ("slave", Propagation(SLAVE)),
+    ("src-nofollow", SourceNofollow),
+    ("strictatime", Atime(STRICTATIME)),
+    ("suid", Clear(NOSUID)),
+    ("symfollow", Clear(NOSYMFOLLOW)),
+    ("sync", Super(SYNCHRONOUS)),
+    ("tmpcopyup", CopyUp),
+    ("unbindable", Propagation(UNBINDABLE)),
+];
+
+const _: () = assert!(super::names::sorted(OPTIONS));
+
+impl Mount<'_> {
+    /// Takes one option in; a later one wins against an earlier one. `NotYet` is the caller's to refuse.
+    pub fn ask(&mut self, ask: Ask) {
+        match ask {
+            Nothing | NotYet => {}
+            Set(bits) => (self.set, self.clear) = (self.set | bits, self.clear & !bits),
+            Clear(bits) => (self.set, self.clear) = (self.set & !bits, self.clear | bits),
+            Atime(mode) => (self.set, self.clear) = (self.set & !ATIME | mode, self.clear | ATIME),
+            NotAtime(mode) => (self.set, self.clear) = not_atime(self.set, self.clear, mode),
+            SetAll(bits) => {
+                self.recursive_set |= bits;
+                self.recursive_clear &= !bits;
+            }
+            ClearAll(bits) => {
+                self.recursive_set &= !bits;
+                self.recursive_clear |= bits;
+            }
+            AtimeAll(mode) => {
+                self.recursive_set = self.recursive_set & !ATIME | mode;
+                self.recursive_clear |= ATIME;
+            }
+            NotAtimeAll(mode) => {
+                (self.recursive_set, self.recursive_clear) =
+                    not_atime(self.recursive_set, self.recursive_clear, mode);
+            }
+            Super(bits) => {
+                self.superblock |= bits;
+                self.superblock_clear &= !bits;
+            }
+            NotSuper(bits) => {
+                self.superblock &= !bits;
+                self.superblock_clear |= bits;
+            }
+            Propagation(flags) => self.propagation = flags,
+            Bind(bind) => self.bind = bind,
+            Remount => self.remount = true,
+            CopyUp => self.copy_up = true,
+            CopySymlink => self.copy_symlink = true,
+            SourceNofollow => self.source_nofollow = true,
+            DestinationNofollow => self.destination_nofollow = true,
+        }
+    }
+}
+
+/// Without this mode it is the kernel's default, relatime; another mode asked for before stays.
+/// mount_setattr(2) only takes the whole field to clear.
+fn not_atime(set: u64, clear: u64, mode: u64) -> (u64, u64) {
+    if set & ATIME == mode || set & ATIME == RELATIME { (set & !ATIME, clear | ATIME) } else { (set, clear) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::names::find;
+    use crate::plan::translate::mounts::BLANK;
+
+    fn asked(options: &[&str]) -> Mount<'static> {
+        let mut mount = BLANK;
+        options.iter().for_each(|option| mount.ask(find(OPTIONS, option).unwrap()));
+        mount
+    }
+
+    #[test]
+    fn the_later_option_wins() {
+        let mount = asked(&["nosuid", "ro", "suid", "rw"]);
+        assert_eq!((mount.set, mount.clear), (0, NOSUID | RDONLY));
+        let mount = asked(&["rw", "ro", "async", "sync"]);
+        assert_eq!((mount.set, mount.clear), (RDONLY, 0));
+        assert_eq!((mount.superblock, mount.superblock_clear), (SYNCHRONOUS, 0));
+    }
+
+    #[test]
+    fn access_time_modes_clear_their_whole_field() {
+        for (options, set) in [
+            (&["noatime"][..], NOATIME),
+            (&["noatime", "strictatime"], STRICTATIME),
+            (&["noatime", "relatime"], RELATIME),
+            (&["noatime", "atime"], RELATIME),
+            (&["noatime", "nostrictatime"], NOATIME),
+        ] {
+            let mount = asked(options);
+            assert_eq!((mount.set, mount.clear), (set, ATIME), "{options:?}");
+        }
+        assert_eq!(asked(&["rnoatime"]).recursive_clear, ATIME);
+    }
+
+    #[test]
+    fn bind_after_rbind_is_one_mount() {
+        assert_eq!(asked(&["rbind"]).bind, RBIND);
+        assert_eq!(asked(&["rbind", "bind"]).bind, BIND);
+    }
+
+    /// The MUST and SHOULD rows of config.md, "Linux mount options".
+    #[test]
+    fn every_option_of_the_specification_is_known() {
+        let listed = "async atime bind defaults dev diratime dirsync exec iversion lazytime loud noatime nodev \
+            nodiratime noexec noiversion nolazytime norelatime nostrictatime nosuid private rbind relatime remount \
+            ro rprivate rshared rslave runbindable rw shared silent slave strictatime suid sync unbindable \
+            nosymfollow symfollow ratime rdev rdiratime rexec rnoatime rnodiratime rnoexec rnorelatime \
+            rnostrictatime rnosuid rnosymfollow rrelatime rro rrw rstrictatime rsuid rsymfollow idmap ridmap \
+            rnodev mand nomand tmpcopyup";
+        for option in listed.split_ascii_whitespace() {
+            assert!(find(OPTIONS, option).is_some(), "{option}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! From what they wrote to what we accepted: config.json and the command line become the plan.
+//!
+//! One walk over the located document. Each value is checked, decoded into `scratch` and emitted at once;
+//! nothing is kept but the facts that later values are judged by (namespaces, id maps). A refusal names
+//! the JSON path. What this build does not do is refused by name, never skipped; properties that the
+//! specification does not know (or that are another platform's: `windows`, `vm`, `zos` ...) are ignored,
+//! as it demands. Go callers write `""`, `0`, `[]` and `null` for "not given", and are understood.
+
+mod devices;
+mod hooks;
+pub(super) mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod strings;
+#[cfg(test)]
+mod tests;
+
+use core::ffi::CStr;
+
+use nsenter::attr::Writer;
+
+use super::kind;
+use crate::error::{Error, Result};
+use crate::wire::json::{Document, Node, Text};
+use namespaces::Namespaces;
+use strings::{MOST, put, sound};
+
+/// Bytes of scratch that a translation needs: the strings of one value at a time, which together have to
+/// fit an attribute (64 KiB) anyway, with room to tell which of them does not.
+pub const SCRATCH: usize = 160 << 10;
+
+/// What the command line and the caller's situation say.
+pub struct Request<'a> {
+    /// The container's id.
+    pub id: &'a CStr,
+    /// The bundle's absolute path.
+    pub bundle: &'a CStr,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds`.
+    pub preserve_fds: u32,
+    /// `--cgroup-manager disabled`.
+    pub cgroups_disabled: bool,
+    /// The runtime's effective user is not root.
+    pub rootless: bool,
+}
+
+/// A translation on its way.
+struct Translation<'t, 'm> {
+    request: &'t Request<'t>,
+    /// Takes what is odd but no reason to refuse.
+    warn: &'t mut dyn FnMut(&Error),
+    writer: Writer<'m>,
+    scratch: &'t mut [u8],
+    namespaces: Namespaces,
+}
+
+/// Translates `config` into the message that `writer` has begun. `scratch` has [`SCRATCH`] bytes; `warn` is
+/// told, in the form of an error, what was passed over (an unknown capability).
+pub fn translate<'m>(
+    config: &Document<'_>,
+    request: &Request<'_>,
+    warn: &mut dyn FnMut(&Error),
+    writer: Writer<'m>,
+    scratch: &mut [u8],
+) -> Result<&'m [u8]> {
+    let namespaces = Namespaces::default();
+    let mut translation = Translation { request, warn, writer, scratch, namespaces };
+    translation.config(config.root())?;
+    translation.writer.finish().map_err(super::broken)
+}
+
+impl Translation<'_, '_> {
+    fn config(&mut self, config: Node<'_>) -> Result<()> {
+        let [version, annotations, hostname, domainname, root, mounts, process, hooks, linux] =
+            config.pick([
+                "ociVersion",
+                "annotations",
+                "hostname",
+                "domainname",
+                "root",
+                "mounts",
+                "process",
+                "hooks",
+                "linux",
+            ])?;
+        self.refuse_unbuilt(linux.pick([
+            "seccomp",
+            "mountLabel",
+            "memoryPolicy",
+            "intelRdt",
+            "netDevices",
+            "personality",
+        ])?)?;
+        self.identity(version, annotations)?;
+        // The namespaces first: what else may be asked for depends on them.
+        self.namespaces(linux)?;
+        self.names(hostname, domainname)?;
+        self.sysctl(linux.at("sysctl")?)?;
+        self.root(root, linux.at("rootfsPropagation")?)?;
+        self.mounts(mounts)?;
+        self.devices(linux.at("devices")?)?;
+        self.hidden(linux)?;
+        self.process(process)?;
+        self.hooks(hooks)?;
+        self.cgroup(linux)
+    }
+
+    /// Whose plan it is.
+    fn identity(&mut self, version: Node<'_>, annotations: Node<'_>) -> Result<()> {
+        self.writer.string(kind::ID, self.request.id);
+        self.writer.string(kind::BUNDLE, self.request.bundle);
+        let text = version.read::<Text<'_>>()?;
+        let mut buffer = [0; 64];
+        if !is_supported(text.decode(&mut buffer)?) {
+            return Err(version.refuse("expected version 1.x of the specification"));
+        }
+        self.string(kind::OCI_VERSION, &text)?;
+        for (key, node) in annotations.members()? {
+            if key.is_empty() {
+                return Err(annotations.refuse("a key is empty"));
+            }
+            let mut room = &mut *self.scratch;
+            let key = key.c_str(MOST, &mut room)?;
+            let value = node.read::<Text<'_>>()?.c_str(MOST, &mut room)?;
+            put(&mut self.writer, &node, super::process::Annotation { key, value })?;
+        }
+        Ok(())
+    }
+
+    /// A string as an attribute of its own.
+    fn string(&mut self, kind: u16, text: &Text<'_>) -> Result<()> {
+        let string = text.c_str(MOST, &mut &mut *self.scratch)?;
+        self.writer.string(kind, string);
+        sound(&self.writer, text.node())
+    }
+
+    /// Refuses the first of these members that says anything.
+    fn refuse_unbuilt<const N: usize>(&self, nodes: [Node<'_>; N]) -> Result<()> {
+        match nodes.iter().find(|node| !node.is_empty()) {
+            Some(node) => Err(unbuilt(node)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The refusal of what a later build will do.
+#[cold]
+fn unbuilt(node: &Node<'_>) -> Error {
+    node.refuse("not supported by this build yet")
+}
+
+/// Whether `version` is 1.MINOR.PATCH, perhaps with a pre-release or build behind it (semver.org).
+fn is_supported(version: &str) -> bool {
+    let core = version.split(['-', '+']).next().unwrap_or("");
+    let mut numbers = core.split('.');
+    let number = |text: Option<&str>| {
+        text.is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    numbers.next() == Some("1")
+        && number(numbers.next())
+        && number(numbers.next())
+        && numbers.next().is_none()
+}

@@ -1,0 +1,164 @@
+//! The root, what is mounted in it, and what is hidden in it.
+
+use core::ffi::CStr;
+
+use super::strings::{PATH, absolute, climbs, path, put, said, sound};
+use super::{Translation, unbuilt};
+use crate::error::Result;
+use crate::plan::kind;
+use crate::plan::mount::{BIND, Mount, NO_BIND};
+use crate::plan::names::{self, find_text};
+use crate::plan::options::{Ask, OPTIONS, RDONLY};
+use crate::plan::root::Root;
+use crate::wire::json::{Node, Text};
+
+/// Longest `data`: mount(2) copies one page, and would cut what is beyond.
+const DATA: usize = 4095;
+
+const MS_RDONLY: u64 = libc::MS_RDONLY as u64;
+const MS_PRIVATE: u32 = libc::MS_PRIVATE as u32;
+const MS_RSLAVE: u32 = (libc::MS_SLAVE | libc::MS_REC) as u32;
+
+/// A mount that nothing has been asked of.
+pub(in crate::plan) const BLANK: Mount<'static> = Mount {
+    destination: c"/",
+    fstype: None,
+    source: None,
+    bind: NO_BIND,
+    remount: false,
+    set: 0,
+    clear: 0,
+    recursive_set: 0,
+    recursive_clear: 0,
+    superblock: 0,
+    superblock_clear: 0,
+    propagation: 0,
+    data: None,
+    copy_up: false,
+    copy_symlink: false,
+    source_nofollow: false,
+    destination_nofollow: false,
+};
+
+impl Translation<'_, '_> {
+    /// `root` and `linux.rootfsPropagation`.
+    pub(super) fn root(&mut self, root: Node<'_>, propagation: Node<'_>) -> Result<()> {
+        let [path_node, readonly] = root.pick(["path", "readonly"])?;
+        let Some(text) = said(&path_node)? else { return Err(path_node.refuse("missing")) };
+        let place = path(&text, self.request.bundle.to_bytes())?;
+        // runc's default: mounts made on the host later appear inside, never the other way round.
+        let mut flags = MS_RSLAVE;
+        if let Some(text) = said(&propagation)? {
+            flags = find_text(names::PROPAGATION, &text).ok_or_else(|| {
+                propagation.refuse("expected shared, slave, private or unbindable, or one with r before it")
+            })?;
+        }
+        // Without a pivot the old root stays reachable below, and a private one keeps the host's mounts busy.
+        if self.request.no_pivot && flags & MS_PRIVATE != 0 {
+            return Err(propagation.refuse("private is not safe without pivot_root"));
+        }
+        let root_noun = Root {
+            path: place.as_cstr(),
+            readonly: readonly.read::<Option<bool>>()?.unwrap_or(false),
+            propagation: flags,
+            no_pivot: self.request.no_pivot,
+        };
+        put(&mut self.writer, &root, root_noun)
+    }
+
+    /// `mounts`, in their order.
+    pub(super) fn mounts(&mut self, mounts: Node<'_>) -> Result<()> {
+        mounts.list()?.try_for_each(|node| self.mount(node))
+    }
+
+    fn mount(&mut self, node: Node<'_>) -> Result<()> {
+        let [destination, kind, source, options, uids, gids] =
+            node.pick(["destination", "type", "source", "options", "uidMappings", "gidMappings"])?;
+        self.refuse_unbuilt([uids, gids])?;
+        let mut mount = BLANK;
+        // Relative to `/` is deprecated, and what it always meant (config.md).
+        let place = path(&destination.read()?, b"/")?;
+        if climbs(place.as_bytes()) {
+            return Err(destination.refuse("leads out of the root"));
+        }
+        mount.destination = place.as_cstr();
+
+        let mut room = &mut *self.scratch;
+        mount.data = take_options(&mut mount, &options, &mut room)?;
+        let fstype = said(&kind)?;
+        if mount.bind == NO_BIND && fstype.as_ref().is_some_and(|fstype| fstype == "bind") {
+            mount.bind = BIND;
+        }
+        let source = (said(&source)?, source);
+        let bound;
+        if mount.bind != NO_BIND {
+            // The kernel would ignore them on a bind mount; runc refuses them, too.
+            if mount.data.is_some() {
+                return Err(options.refuse("a bind mount takes no options of a filesystem"));
+            }
+            (mount.superblock, mount.superblock_clear) = (0, 0);
+            if !mount.remount {
+                let (Some(text), _) = source else { return Err(source.1.refuse("missing: what is bound")) };
+                bound = path(&text, self.request.bundle.to_bytes())?;
+                mount.source = Some(bound.as_cstr());
+            }
+        } else {
+            // mount(2) takes `ro` for both, the mount and its superblock.
+            mount.superblock |= if mount.set & RDONLY != 0 { MS_RDONLY } else { 0 };
+            mount.superblock_clear |= if mount.clear & RDONLY != 0 { MS_RDONLY } else { 0 };
+            if !mount.remount {
+                let Some(fstype) = fstype else { return Err(kind.refuse("missing: what is mounted")) };
+                mount.fstype = Some(fstype.c_str(PATH, &mut room)?);
+                mount.source = source.0.map(|text| text.c_str(PATH, &mut room)).transpose()?;
+            }
+        }
+        put(&mut self.writer, &node, mount)
+    }
+
+    /// `linux.maskedPaths` and `linux.readonlyPaths`.
+    pub(super) fn hidden(&mut self, linux: Node<'_>) -> Result<()> {
+        let [masked, readonly] = linux.pick(["maskedPaths", "readonlyPaths"])?;
+        for (kind, list) in [(kind::MASKED_PATH, masked), (kind::READONLY_PATH, readonly)] {
+            for node in list.list()? {
+                let text = node.read::<Text<'_>>()?;
+                absolute(&text)?;
+                let place = text.c_str(PATH, &mut &mut *self.scratch)?;
+                self.writer.string(kind, place);
+                sound(&self.writer, &node)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sorts the options into the mount; those that are not ours come back joined by commas.
+fn take_options<'r>(
+    mount: &mut Mount<'_>,
+    options: &Node<'_>,
+    room: &mut &'r mut [u8],
+) -> Result<Option<&'r CStr>> {
+    let mut used = 0;
+    for node in options.list()? {
+        let option = node.read::<Text<'_>>()?;
+        match find_text(OPTIONS, &option) {
+            Some(Ask::NotYet) => return Err(unbuilt(&node)),
+            Some(ask) => mount.ask(ask),
+            None if option.is_empty() => {}
+            None => {
+                let mut free = room.get_mut(used..).unwrap_or_default();
+                let length = option.c_str(DATA, &mut free)?.count_bytes();
+                // Each ends in its NUL; a comma takes the place of the one before.
+                if let Some(end) = used.checked_sub(1).and_then(|end| room.get_mut(end)) {
+                    *end = b',';
+                }
+                used += length + 1;
+                if used > DATA + 1 {
+                    return Err(options.refuse(format_args!("longer than {DATA} bytes together")));
+                }
+            }
+        }
+    }
+    let (data, rest) = core::mem::take(room).split_at_mut(used);
+    *room = rest;
+    Ok(CStr::from_bytes_with_nul(data).ok())
+}

@@ -1,0 +1,224 @@
+//! Namespaces, id maps, clocks, names, and the kernel parameters that live in them.
+
+use super::strings::{PATH, absolute, put, said};
+use super::{MOST, Translation};
+use crate::error::Result;
+use crate::limits;
+use crate::plan::kind;
+use crate::plan::names::{self, find, find_text};
+use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
+use crate::text::PathBuf;
+use crate::wire::json::{Node, Text};
+
+/// Longest host or domain name (`__NEW_UTS_LEN`).
+const NAME: usize = 64;
+
+pub(super) const NEWUSER: u32 = libc::CLONE_NEWUSER as u32;
+const NEWNS: u32 = libc::CLONE_NEWNS as u32;
+const NEWUTS: u32 = libc::CLONE_NEWUTS as u32;
+const NEWIPC: u32 = libc::CLONE_NEWIPC as u32;
+const NEWNET: u32 = libc::CLONE_NEWNET as u32;
+
+/// What is known of the container's namespaces once they are translated.
+#[derive(Default)]
+pub(super) struct Namespaces {
+    /// `CLONE_NEW*` of those to make.
+    new: u32,
+    /// `CLONE_NEW*` of those to join.
+    joined: u32,
+    /// First id inside and size of each line of `uid_map`; none at all: not mapped, or not known.
+    uids: heapless::Vec<(u32, u32), { limits::ID_MAPS }>,
+    /// The same of `gid_map`.
+    gids: heapless::Vec<(u32, u32), { limits::ID_MAPS }>,
+}
+
+impl Namespaces {
+    /// Whether the container has such a namespace of its own, or shares another than ours.
+    pub fn has(&self, flag: u32) -> bool {
+        (self.new | self.joined) & flag != 0
+    }
+
+    /// Refuses a user id that does not exist in the container.
+    pub fn check_uid(&self, node: &Node<'_>, uid: u32) -> Result<()> {
+        check_id(&self.uids, node, uid)
+    }
+
+    /// Refuses a group id that does not exist in the container.
+    pub fn check_gid(&self, node: &Node<'_>, gid: u32) -> Result<()> {
+        check_id(&self.gids, node, gid)
+    }
+}
+
+fn check_id(map: &[(u32, u32)], node: &Node<'_>, id: u32) -> Result<()> {
+    let inside = |&(first, size): &(u32, u32)| id.checked_sub(first).is_some_and(|offset| offset < size);
+    if map.is_empty() || map.iter().any(inside) {
+        return Ok(());
+    }
+    Err(node.refuse(format_args!("{id} is not mapped in the user namespace")))
+}
+
+impl Translation<'_, '_> {
+    /// `linux.namespaces`, `uidMappings`, `gidMappings` and `timeOffsets`.
+    pub(super) fn namespaces(&mut self, linux: Node<'_>) -> Result<()> {
+        let [list, uids, gids, offsets] =
+            linux.pick(["namespaces", "uidMappings", "gidMappings", "timeOffsets"])?;
+        for node in list.list()? {
+            let [kind, path] = node.pick(["type", "path"])?;
+            let Some(flag) = find_text(names::NAMESPACES, &kind.read()?) else {
+                return Err(kind.refuse("unknown namespace"));
+            };
+            if self.namespaces.has(flag) {
+                return Err(kind.refuse("given twice"));
+            }
+            let path = match said(&path)? {
+                Some(text) => {
+                    absolute(&text)?;
+                    self.namespaces.joined |= flag;
+                    Some(text.c_str(PATH, &mut &mut *self.scratch)?)
+                }
+                None => {
+                    self.namespaces.new |= flag;
+                    None
+                }
+            };
+            put(&mut self.writer, &node, Namespace { flag, path })?;
+        }
+        // Inheriting ours would put the container's mounts, and its pivot, upon the host.
+        if !self.namespaces.has(NEWNS) {
+            return Err(list.refuse("a mount namespace is needed"));
+        }
+        if self.request.rootless && !self.namespaces.has(NEWUSER) {
+            return Err(list.refuse("a user namespace is needed when not run by root"));
+        }
+        self.id_maps(uids, gids)?;
+        self.time_offsets(offsets)
+    }
+
+    /// The lines are told even where a namespace is joined (callers copy them from its owner), to judge ids
+    /// by; only a new namespace gets them.
+    fn id_maps(&mut self, uids: Node<'_>, gids: Node<'_>) -> Result<()> {
+        if !self.namespaces.has(NEWUSER) {
+            return match [uids, gids].iter().find(|maps| !maps.is_empty()) {
+                Some(maps) => Err(maps.refuse("there is no user namespace in linux.namespaces")),
+                None => Ok(()),
+            };
+        }
+        for (group, maps) in [(false, uids), (true, gids)] {
+            if self.namespaces.new & NEWUSER != 0 && maps.is_empty() {
+                return Err(maps.refuse("missing: a new user namespace needs them"));
+            }
+            for node in maps.list()? {
+                self.id_map(group, &node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
+        let [inside, outside, size] = node.pick(["containerID", "hostID", "size"])?;
+        let map = IdMap { group, inside: inside.read()?, outside: outside.read()?, size: size.read()? };
+        let fits = |first: u32| first.checked_add(map.size).is_some();
+        if map.size == 0 || !fits(map.inside) || !fits(map.outside) {
+            return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
+        }
+        let known = if group { &mut self.namespaces.gids } else { &mut self.namespaces.uids };
+        if known.push((map.inside, map.size)).is_err() {
+            let most = limits::ID_MAPS;
+            return Err(node.refuse(format_args!("more than the {most} lines that the kernel takes")));
+        }
+        if self.namespaces.new & NEWUSER == 0 {
+            return Ok(());
+        }
+        put(&mut self.writer, node, map)
+    }
+
+    fn time_offsets(&mut self, offsets: Node<'_>) -> Result<()> {
+        for (clock, node) in offsets.members()? {
+            // A joined one cannot be shifted any more (time_namespaces(7)).
+            if self.namespaces.new & names::NEWTIME == 0 {
+                return Err(offsets.refuse("there is no new time namespace in linux.namespaces"));
+            }
+            let clock = match () {
+                () if clock == "monotonic" => libc::CLOCK_MONOTONIC,
+                () if clock == "boottime" => libc::CLOCK_BOOTTIME,
+                () => return Err(node.refuse("expected monotonic or boottime")),
+            };
+            let [secs, nanosecs] = node.pick(["secs", "nanosecs"])?;
+            let offset = TimeOffset {
+                clock: clock as u32,
+                secs: secs.read::<Option<i64>>()?.unwrap_or(0),
+                nanosecs: nanosecs.read::<Option<u32>>()?.unwrap_or(0),
+            };
+            if offset.nanosecs >= 1_000_000_000 {
+                return Err(nanosecs.refuse("expected less than a second"));
+            }
+            put(&mut self.writer, &node, offset)?;
+        }
+        Ok(())
+    }
+
+    /// `hostname` and `domainname`.
+    pub(super) fn names(&mut self, hostname: Node<'_>, domainname: Node<'_>) -> Result<()> {
+        for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
+            let Some(text) = said(&node)? else { continue };
+            if !self.namespaces.has(NEWUTS) {
+                return Err(node.refuse("there is no uts namespace in linux.namespaces"));
+            }
+            let name = text.c_str(NAME, &mut &mut *self.scratch)?;
+            self.writer.string(kind, name);
+        }
+        Ok(())
+    }
+
+    /// `linux.sysctl`: only what belongs to a namespace that is not ours.
+    pub(super) fn sysctl(&mut self, sysctl: Node<'_>) -> Result<()> {
+        for (key, node) in sysctl.members()? {
+            let path = sysctl_path(&key)?;
+            self.check_sysctl(&node, path.as_bytes())?;
+            let value = node.read::<Text<'_>>()?.c_str(MOST, &mut &mut *self.scratch)?;
+            put(&mut self.writer, &node, Sysctl { path: path.as_cstr(), value })?;
+        }
+        Ok(())
+    }
+
+    fn check_sysctl(&self, node: &Node<'_>, path: &[u8]) -> Result<()> {
+        let need = |flag: u32, reason: &str| match self.namespaces.has(flag) {
+            true => Ok(()),
+            false => Err(node.refuse(reason)),
+        };
+        let name = core::str::from_utf8(path).unwrap_or("");
+        // `..` would lead out of the namespaced part: net/../kernel/core_pattern.
+        if name.split('/').any(|component| matches!(component, "" | "." | "..")) {
+            return Err(node.refuse("not the name of a kernel parameter"));
+        }
+        if name.starts_with("fs/mqueue/") || find(names::IPC_SYSCTLS, name).is_some() {
+            return need(NEWIPC, "there is no ipc namespace in linux.namespaces");
+        }
+        if name.starts_with("net/") {
+            return need(NEWNET, "there is no network namespace in linux.namespaces");
+        }
+        match name {
+            "kernel/domainname" => need(NEWUTS, "there is no uts namespace in linux.namespaces"),
+            "kernel/hostname" => Err(node.refuse("set by the field hostname")),
+            _ => Err(node.refuse("does not belong to a namespace")),
+        }
+    }
+}
+
+/// `net.ipv4.ip_forward`, or with slashes. As sysctl(8) has it, the first separator tells: where it is the dot,
+/// a slash stands for a dot inside a name (`net.ipv4.conf.eno2/100.forwarding`).
+fn sysctl_path(key: &Text<'_>) -> Result<PathBuf> {
+    let dotted = key.chars().find(|c| matches!(c, '.' | '/')) == Some('.');
+    let mut path = PathBuf::new();
+    for char in key.chars() {
+        let char = match char {
+            '.' if dotted => '/',
+            '/' if dotted => '.',
+            _ => char,
+        };
+        if path.push(char.encode_utf8(&mut [0; 4]).as_bytes()).is_err() {
+            return Err(key.node().refuse("not the name of a kernel parameter"));
+        }
+    }
+    Ok(path)
+}

@@ -1,0 +1,136 @@
+//! `process`: what runs, as whom, with what rights.
+
+use super::Translation;
+use super::strings::{absolute, path, put, said, sound};
+use crate::error::Result;
+use crate::limits;
+use crate::plan::kind;
+use crate::plan::names::{self, find_text};
+use crate::plan::process::{Capabilities, Rlimit, Terminal, User};
+use crate::wire::json::{Node, Text};
+
+impl Translation<'_, '_> {
+    /// `process`. `execCPUAffinity` is for `exec` alone, by the specification, and means nothing here.
+    pub(super) fn process(&mut self, process: Node<'_>) -> Result<()> {
+        if !process.is_present() {
+            return Err(process.refuse("missing"));
+        }
+        self.refuse_unbuilt(process.pick(["apparmorProfile", "selinuxLabel", "scheduler", "ioPriority"])?)?;
+        let [args, env, cwd, user, terminal, console] =
+            process.pick(["args", "env", "cwd", "user", "terminal", "consoleSize"])?;
+        let [capabilities, rlimits, no_new_privileges, oom_score_adj] =
+            process.pick(["capabilities", "rlimits", "noNewPrivileges", "oomScoreAdj"])?;
+        self.command(args, env, cwd)?;
+        self.user(user)?;
+        self.capabilities(capabilities)?;
+        self.rlimits(rlimits)?;
+        if no_new_privileges.read::<Option<bool>>()? == Some(true) {
+            self.writer.flag(kind::NO_NEW_PRIVILEGES);
+        }
+        if let Some(score) = oom_score_adj.read::<Option<i64>>()? {
+            if !(-1000..=1000).contains(&score) {
+                return Err(oom_score_adj.refuse("expected a number from -1000 to 1000"));
+            }
+            self.writer.i64(kind::OOM_SCORE_ADJ, score);
+        }
+        if terminal.read::<Option<bool>>()? == Some(true) {
+            let [height, width] = console.pick(["height", "width"])?;
+            let terminal = Terminal { height: height.read()?, width: width.read()? };
+            put(&mut self.writer, &process, terminal)?;
+        }
+        if self.request.preserve_fds != 0 {
+            self.writer.u32(kind::PRESERVE_FDS, self.request.preserve_fds);
+        }
+        if self.request.no_new_keyring {
+            self.writer.flag(kind::NO_NEW_KEYRING);
+        }
+        sound(&self.writer, &process)
+    }
+
+    fn command(&mut self, args: Node<'_>, env: Node<'_>, cwd: Node<'_>) -> Result<()> {
+        if args.is_empty() {
+            return Err(args.refuse("must name a program"));
+        }
+        for node in args.list()? {
+            self.string(kind::ARG, &node.read()?)?;
+        }
+        for node in env.list()? {
+            let text = node.read::<Text<'_>>()?;
+            // runc refuses it, too: what getenv(3) cannot find has no meaning.
+            if text.starts_with('=') || !text.chars().any(|c| c == '=') {
+                return Err(node.refuse("expected NAME=value"));
+            }
+            self.string(kind::ENV, &text)?;
+        }
+        let Some(text) = said(&cwd)? else { return Err(cwd.refuse("missing")) };
+        absolute(&text)?;
+        self.writer.string(kind::CWD, path(&text, b"")?.as_cstr());
+        Ok(())
+    }
+
+    fn user(&mut self, user: Node<'_>) -> Result<()> {
+        let [uid, gid, umask, groups] = user.pick(["uid", "gid", "umask", "additionalGids"])?;
+        let value = User {
+            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
+            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
+            umask: umask.read()?,
+        };
+        self.namespaces.check_uid(&uid, value.uid)?;
+        self.namespaces.check_gid(&gid, value.gid)?;
+        put(&mut self.writer, &user, value)?;
+        for (count, node) in groups.list()?.enumerate() {
+            if count == limits::GROUPS {
+                return Err(groups.refuse(format_args!("more than {count} groups")));
+            }
+            let gid = node.read()?;
+            self.namespaces.check_gid(&node, gid)?;
+            self.writer.u32(kind::GROUP, gid);
+        }
+        Ok(())
+    }
+
+    /// The five sets. Without `capabilities` the process has none, as under runc: a process is given what
+    /// its configuration names, and an upper layer that forgets them shall not hand out root's.
+    fn capabilities(&mut self, capabilities: Node<'_>) -> Result<()> {
+        let sets = capabilities.pick(["bounding", "effective", "inheritable", "permitted", "ambient"])?;
+        let mut bits = [0; 5];
+        for (bits, set) in bits.iter_mut().zip(sets) {
+            *bits = self.capability_set(set)?;
+        }
+        let [bounding, effective, inheritable, permitted, ambient] = bits;
+        let value = Capabilities { bounding, effective, inheritable, permitted, ambient };
+        put(&mut self.writer, &capabilities, value)
+    }
+
+    /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).
+    fn capability_set(&mut self, set: Node<'_>) -> Result<u64> {
+        let mut bits = 0;
+        for node in set.list()? {
+            match find_text(names::CAPABILITIES, &node.read()?) {
+                Some(number) => bits |= 1 << number,
+                None => (self.warn)(&node.refuse("unknown capability, ignored")),
+            }
+        }
+        Ok(bits)
+    }
+
+    fn rlimits(&mut self, rlimits: Node<'_>) -> Result<()> {
+        let mut seen = 0_u32;
+        for node in rlimits.list()? {
+            let [kind, soft, hard] = node.pick(["type", "soft", "hard"])?;
+            let Some(resource) = find_text(names::RLIMITS, &kind.read()?) else {
+                return Err(kind.refuse("unknown resource limit"));
+            };
+            if seen & 1 << resource != 0 {
+                return Err(kind.refuse("given twice"));
+            }
+            seen |= 1 << resource;
+            let limit = Rlimit { resource, soft: soft.read()?, hard: hard.read()? };
+            if limit.soft > limit.hard {
+                return Err(soft.refuse("above the hard limit"));
+            }
+            put(&mut self.writer, &node, limit)?;
+        }
+        Ok(())
+    }
+}

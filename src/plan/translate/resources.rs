@@ -1,0 +1,260 @@
+//! `linux.cgroupsPath` and `linux.resources`.
+//!
+//! Neutral: what v1 and v2 make of a number is their business. A 0 that Go callers write for "not
+//! given" is absent from here on; where 0 means something (swappiness, pids, burst, idle) it stays.
+
+use super::strings::{PATH, put, said, sound};
+use super::{MOST, Translation};
+use crate::error::Result;
+use crate::plan::kind;
+use crate::plan::resources::{
+    BLOCK_IO_KNOBS, BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network,
+    NetworkPriority, Pids, Rdma, Unified, WEIGHT,
+};
+use crate::text::PathBuf;
+use crate::wire::json::{Node, Read, Text};
+
+impl Translation<'_, '_> {
+    pub(super) fn cgroup(&mut self, linux: Node<'_>) -> Result<()> {
+        let [path, resources] = linux.pick(["cgroupsPath", "resources"])?;
+        if self.request.cgroups_disabled {
+            self.writer.flag(kind::CGROUP_MANAGER_DISABLED);
+        }
+        self.cgroups_path(path)?;
+        let [memory, cpu, pids, block_io, huge_pages, network, rdma, unified, devices] = resources.pick([
+            "memory",
+            "cpu",
+            "pids",
+            "blockIO",
+            "hugepageLimits",
+            "network",
+            "rdma",
+            "unified",
+            "devices",
+        ])?;
+        self.memory(memory)?;
+        self.cpu(cpu)?;
+        if let Some(limit) = pids.get::<Option<i64>>("limit")? {
+            put(&mut self.writer, &pids, Pids { limit: limit.max(-1) })?;
+        }
+        self.block_io(block_io)?;
+        huge_pages.list()?.try_for_each(|node| self.huge_page(node))?;
+        self.network(network)?;
+        self.rdma(rdma)?;
+        self.unified(unified)?;
+        self.device_rules(devices)
+    }
+
+    /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as
+    /// long as it is always the same place).
+    fn cgroups_path(&mut self, node: Node<'_>) -> Result<()> {
+        let mut path = PathBuf::new();
+        let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
+        match said(&node)? {
+            None => {
+                path.push(b"/minirunc-").map_err(long)?;
+                path.push(self.request.id.to_bytes()).map_err(long)?;
+            }
+            Some(text) => {
+                if !text.starts_with('/') && text.chars().filter(|&c| c == ':').count() == 2 {
+                    return Err(
+                        node.refuse("the systemd form slice:prefix:name is not supported by this build yet")
+                    );
+                }
+                let mut raw = &mut *self.scratch;
+                let raw = text.c_str(PATH, &mut raw)?.to_bytes();
+                for component in raw.split(|&byte| byte == b'/') {
+                    match component {
+                        b"" | b"." => {}
+                        b".." => return Err(node.refuse("has a component ..")),
+                        _ => {
+                            path.push(b"/").map_err(long)?;
+                            path.push(component).map_err(long)?;
+                        }
+                    }
+                }
+            }
+        }
+        // The root cgroup has no limits, and deleting the container would empty it.
+        if path.as_bytes().is_empty() {
+            return Err(node.refuse("must not be the root cgroup"));
+        }
+        self.writer.string(kind::CGROUPS_PATH, path.as_cstr());
+        sound(&self.writer, &node)
+    }
+
+    fn memory(&mut self, memory: Node<'_>) -> Result<()> {
+        let [limit, reservation, swap, swappiness, kernel, kernel_tcp] =
+            memory.pick(["limit", "reservation", "swap", "swappiness", "kernel", "kernelTCP"])?;
+        let [oom, hierarchy, check] =
+            memory.pick(["disableOOMKiller", "useHierarchy", "checkBeforeUpdate"])?;
+        let value = Memory {
+            limit: bytes(&limit)?,
+            reservation: bytes(&reservation)?,
+            swap: bytes(&swap)?,
+            // -1 in a Go caller's u64 is "not given".
+            swappiness: swappiness.read::<Option<u64>>()?.filter(|&number| number != u64::MAX),
+            disable_oom_killer: flag(&oom)?,
+            use_hierarchy: flag(&hierarchy)?,
+            check_before_update: check.read::<Option<bool>>()?.unwrap_or(false),
+            kernel: bytes(&kernel)?,
+            kernel_tcp: bytes(&kernel_tcp)?,
+        };
+        if value.swappiness.is_some_and(|number| number > 100) {
+            return Err(swappiness.refuse("expected a number from 0 to 100"));
+        }
+        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &memory, value) }
+    }
+
+    fn cpu(&mut self, cpu: Node<'_>) -> Result<()> {
+        let [shares, quota, burst, period, runtime, realtime_period, idle, cpus, mems] = cpu.pick([
+            "shares",
+            "quota",
+            "burst",
+            "period",
+            "realtimeRuntime",
+            "realtimePeriod",
+            "idle",
+            "cpus",
+            "mems",
+        ])?;
+        let value = Cpu {
+            shares: given(&shares)?,
+            quota: given(&quota)?,
+            burst: burst.read()?,
+            period: given(&period)?,
+            realtime_runtime: given(&runtime)?,
+            realtime_period: given(&realtime_period)?,
+            idle: idle.read()?,
+        };
+        if value != Cpu::default() {
+            put(&mut self.writer, &cpu, value)?;
+        }
+        let mut room = &mut *self.scratch;
+        let cpus = said(&cpus)?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        let mems = said(&mems)?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        if cpus.is_none() && mems.is_none() {
+            return Ok(());
+        }
+        put(&mut self.writer, &cpu, Cpuset { cpus, mems })
+    }
+
+    fn block_io(&mut self, block_io: Node<'_>) -> Result<()> {
+        let [weight, leaf_weight, devices] = block_io.pick(["weight", "leafWeight", "weightDevice"])?;
+        let value = BlockIo { weight: weight_of(&weight)?, leaf_weight: weight_of(&leaf_weight)? };
+        if value != BlockIo::default() {
+            put(&mut self.writer, &block_io, value)?;
+        }
+        for node in devices.list()? {
+            let [weight, leaf_weight] = node.pick(["weight", "leafWeight"])?;
+            if !weight.is_present() && !leaf_weight.is_present() {
+                return Err(node.refuse("expected weight, leafWeight or both"));
+            }
+            for (knob, number) in [(WEIGHT, weight_of(&weight)?), (LEAF_WEIGHT, weight_of(&leaf_weight)?)] {
+                if let Some(number) = number {
+                    self.block_device(&node, knob, number.into())?;
+                }
+            }
+        }
+        for (name, knob) in BLOCK_IO_KNOBS {
+            for node in block_io.at(name)?.list()? {
+                self.block_device(&node, knob, node.get("rate")?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn block_device(&mut self, node: &Node<'_>, knob: u32, value: u64) -> Result<()> {
+        let [major, minor] = node.pick(["major", "minor"])?;
+        let device = BlockDevice { knob, major: major.read()?, minor: minor.read()?, value };
+        put(&mut self.writer, node, device)
+    }
+
+    fn huge_page(&mut self, node: Node<'_>) -> Result<()> {
+        let [size, limit] = node.pick(["pageSize", "limit"])?;
+        let text = size.read::<Text<'_>>()?;
+        let size_name = text.c_str(32, &mut &mut *self.scratch)?;
+        // It becomes part of a file's name.
+        let [digits @ .., b'K' | b'M' | b'G', b'B'] = size_name.to_bytes() else {
+            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
+        };
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
+        }
+        put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
+    }
+
+    fn network(&mut self, network: Node<'_>) -> Result<()> {
+        let [class_id, priorities] = network.pick(["classID", "priorities"])?;
+        let class_id = class_id.read::<Option<u32>>()?;
+        if class_id.is_some() {
+            put(&mut self.writer, &network, Network { class_id })?;
+        }
+        for node in priorities.list()? {
+            let [name, priority] = node.pick(["name", "priority"])?;
+            let name_text = name.read::<Text<'_>>()?;
+            // Written as `name priority`, and no interface has a blank in its name.
+            if name_text.is_empty() || name_text.chars().any(|c| c.is_whitespace() || c == '/') {
+                return Err(name.refuse("not the name of a network interface"));
+            }
+            let value = NetworkPriority {
+                name: name_text.c_str(255, &mut &mut *self.scratch)?,
+                priority: priority.read()?,
+            };
+            put(&mut self.writer, &node, value)?;
+        }
+        Ok(())
+    }
+
+    fn rdma(&mut self, rdma: Node<'_>) -> Result<()> {
+        for (key, node) in rdma.members()? {
+            let [handles, objects] = node.pick(["hcaHandles", "hcaObjects"])?;
+            let (handles, objects): (Option<u32>, Option<u32>) = (handles.read()?, objects.read()?);
+            if handles.is_none() && objects.is_none() {
+                return Err(node.refuse("expected hcaHandles, hcaObjects or both"));
+            }
+            if key.is_empty() || key.chars().any(char::is_whitespace) {
+                return Err(node.refuse("not the name of a device"));
+            }
+            let device = key.c_str(255, &mut &mut *self.scratch)?;
+            put(&mut self.writer, &node, Rdma { device, handles, objects })?;
+        }
+        Ok(())
+    }
+
+    /// Files of v2 by name, also ones that we have never heard of.
+    fn unified(&mut self, unified: Node<'_>) -> Result<()> {
+        for (key, node) in unified.members()? {
+            if key.is_empty() || key == "." || key == ".." || key.chars().any(|c| c == '/') {
+                return Err(node.refuse("not the name of a file"));
+            }
+            let mut room = &mut *self.scratch;
+            let file = key.c_str(255, &mut room)?;
+            let value = node.read::<Text<'_>>()?.c_str(MOST, &mut room)?;
+            put(&mut self.writer, &node, Unified { file, value })?;
+        }
+        Ok(())
+    }
+}
+
+/// A number that is given, and not 0.
+fn given<'a, T: Read<'a> + Default + PartialEq>(node: &Node<'a>) -> Result<Option<T>> {
+    Ok(node.read::<Option<T>>()?.filter(|number| *number != T::default()))
+}
+
+/// An amount of memory; -1 is no limit.
+fn bytes(node: &Node<'_>) -> Result<Option<i64>> {
+    match given(node)? {
+        Some(number) if number < -1 => Err(node.refuse("expected a number of bytes, or -1")),
+        number => Ok(number),
+    }
+}
+
+fn flag(node: &Node<'_>) -> Result<Option<u32>> {
+    Ok(node.read::<Option<bool>>()?.map(u32::from))
+}
+
+/// A weight; what range is right depends on the kernel's scheduler, and it says so itself.
+fn weight_of(node: &Node<'_>) -> Result<Option<u32>> {
+    Ok(given::<u16>(node)?.map(u32::from))
+}

@@ -1,0 +1,89 @@
+//! Strings and paths on their way into the plan, and the bounds they meet there.
+
+use nsenter::attr::{Fault, MAX_PAYLOAD, Writer};
+
+use crate::error::Result;
+use crate::limits;
+use crate::plan::Noun;
+use crate::text::{PathBuf, Unfit};
+use crate::wire::json::{Node, Text};
+
+/// Longest string: an attribute's payload without the string's NUL. The kernel would take twice that
+/// for an argument (`MAX_ARG_STRLEN`), but an attribute's length is a u16 (CVE-2021-43784), and it is refused
+/// here, by name, rather than split.
+pub const MOST: usize = MAX_PAYLOAD - 1;
+/// Longest path.
+pub const PATH: usize = limits::PATH - 1;
+
+/// A string that says something: Go callers write `""` for "not given".
+pub fn said<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
+    Ok(node.read::<Option<Text<'a>>>()?.filter(|text| !text.is_empty()))
+}
+
+/// Emits a noun that was made from `node`.
+pub fn put<'w, T: Noun<'w>>(writer: &mut Writer<'_>, node: &Node<'_>, noun: T) -> Result<()> {
+    noun.emit(writer);
+    sound(writer, node)
+}
+
+/// Whether what was just written for `node` fitted.
+pub fn sound(writer: &Writer<'_>, node: &Node<'_>) -> Result<()> {
+    match writer.error() {
+        None => Ok(()),
+        Some(error) if error.fault == Fault::TooLong => {
+            Err(node.refuse(format_args!("longer than {MAX_PAYLOAD} bytes together")))
+        }
+        Some(_) => Err(node.refuse("the plan is longer than its buffer")),
+    }
+}
+
+/// A path as it is if absolute, else below `base`.
+pub fn path(text: &Text<'_>, base: &[u8]) -> Result<PathBuf> {
+    let mut path = PathBuf::new();
+    let mut all = || {
+        if !text.starts_with('/') {
+            path.push(base)?;
+            path.join(b"")?;
+        }
+        text.try_for_each(|piece| path.push(piece.as_bytes()))
+    };
+    match all() {
+        Ok(()) => Ok(path),
+        Err(Unfit) if text.has_nul() => Err(text.node().refuse("has a NUL in it")),
+        Err(Unfit) => Err(text.node().refuse(format_args!("longer than {PATH} bytes"))),
+    }
+}
+
+/// Refuses a path that is not absolute.
+pub fn absolute(text: &Text<'_>) -> Result<()> {
+    if text.starts_with('/') { Ok(()) } else { Err(text.node().refuse("must be absolute")) }
+}
+
+/// Whether following `path` by its words alone leads above where it starts.
+pub fn climbs(path: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    path.split(|&byte| byte == b'/').any(|component| {
+        match component {
+            b"" | b"." => {}
+            b".." if depth == 0 => return true,
+            b".." => depth -= 1,
+            _ => depth += 1,
+        }
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::climbs;
+
+    #[test]
+    fn only_what_leads_above_its_start_climbs() {
+        for path in ["/..", "/a/../..", "../a", "/./../a", "//.."] {
+            assert!(climbs(path.as_bytes()), "{path}");
+        }
+        for path in ["/", "/a/..", "/a/../b", "/..a", "/a/b/../../c"] {
+            assert!(!climbs(path.as_bytes()), "{path}");
+        }
+    }
+}
