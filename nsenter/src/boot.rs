@@ -47,8 +47,9 @@ mod kind {
 /// What the child is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot<'a> {
-    /// CLONE_NEW* flags of the namespaces to make. CLONE_NEWCGROUP may be among them and is left to init: the new cgroup
-    /// namespace's root is the cgroup that its maker is in, and the child is not in all its cgroups yet.
+    /// CLONE_NEW* flags of the namespaces to make. CLONE_NEWCGROUP may be among them and is left to init:
+    /// the new cgroup namespace's root is the cgroup that its maker is in, and the child is not in all its
+    /// cgroups yet.
     pub namespaces: u32,
     /// Ask for the id maps after unshare(CLONE_NEWUSER).
     pub maps: bool,
@@ -58,7 +59,8 @@ pub struct Boot<'a> {
     pub monotonic: Option<Offset>,
     /// Offset of CLOCK_BOOTTIME in the new time namespace.
     pub boottime: Option<Offset>,
-    joins: [Option<Join<'a>>; JOINS],
+    /// What to join; [`Boot::join`] fills the next place.
+    pub joins: [Option<Join<'a>>; JOINS],
 }
 
 /// A clock's offset: time_namespaces(7).
@@ -84,7 +86,8 @@ pub struct Join<'a> {
 pub enum Target<'a> {
     /// A file such as /proc/PID/ns/net or a bind mount of it.
     Path(&'a CStr),
-    /// The process behind the descriptor at this index of those sent along with the message (setns(2), Linux 5.8).
+    /// The process behind the descriptor at this index of those sent along with the message (setns(2),
+    /// Linux 5.8).
     Pidfd(u32),
 }
 
@@ -101,9 +104,9 @@ impl<'a> Boot<'a> {
         self.joins.iter().flatten()
     }
 
-    /// Whether stage 2 is not needed: nothing is joined, no user namespace needs its maps before anything else, and no time
-    /// namespace waits for a first child. Then the caller sets `collapsed` and gives CLONE_NEWPID, if it is wanted, to
-    /// [`crate::spawn::child`].
+    /// Whether stage 2 is not needed: nothing is joined, no user namespace needs its maps before anything
+    /// else, and no time namespace waits for a first child. Then the caller sets `collapsed` and gives
+    /// CLONE_NEWPID, if it is wanted, to [`crate::spawn::child`].
     pub fn collapses(&self) -> bool {
         self.namespaces & (NEWUSER | NEWTIME) == 0 && self.joins().next().is_none()
     }
@@ -219,4 +222,128 @@ fn flags(attr: &Attr<'_>) -> Result<u32, Error> {
 /// An attribute whose presence is all it says.
 fn present(attr: &Attr<'_>) -> Result<bool, Error> {
     if attr.bytes().is_empty() { Ok(true) } else { Err(attr.fault(Fault::Size)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn sample() -> Boot<'static> {
+        let mut boot = Boot {
+            namespaces: NEWUSER | NEWPID,
+            maps: true,
+            monotonic: Some(Offset { seconds: -2, nanoseconds: 3 }),
+            boottime: Some(Offset { seconds: 1, nanoseconds: 0 }),
+            ..Boot::default()
+        };
+        assert!(boot.join(libc::CLONE_NEWNET as u32, Target::Path(c"/n")));
+        assert!(boot.join(libc::CLONE_NEWNS as u32 | libc::CLONE_NEWUTS as u32, Target::Pidfd(1)));
+        boot
+    }
+
+    fn bytes(boot: &Boot<'_>) -> Vec<u8> {
+        boot.emit(&mut [0; 512]).unwrap().to_vec()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Boot<'_>, Error> {
+        Boot::parse(&Message::parse(bytes)?.0)
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn golden_bytes() {
+        let expected: &[u8] = &[
+            116, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // BOOT, 116 bytes
+            8, 0, 1, 0, 0, 0, 0, 0x30, // namespaces: user, pid
+            20, 0, 2, 0x80, 8, 0, 1, 0, 0, 0, 0, 0x40, 7, 0, 2, 0, b'/', b'n', 0, 0, // join net at /n
+            20, 0, 2, 0x80, 8, 0, 1, 0, 0, 0, 2, 4, 8, 0, 3, 0, 1, 0, 0, 0, // mount, uts of pidfd 1
+            4, 0, 3, 0, // maps
+            24, 0, 5, 0x80, // offset of the monotonic clock
+            12, 0, 1, 0, 254, 255, 255, 255, 255, 255, 255, 255, 8, 0, 2, 0, 3, 0, 0, 0, //
+            24, 0, 6, 0x80, // of the boot time clock
+            12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0, 0,
+        ];
+        assert_eq!(bytes(&sample()), expected);
+        let collapsed = Boot { namespaces: NEWPID, collapsed: true, ..Boot::default() };
+        assert_eq!(bytes(&collapsed)[16..], [8, 0, 1, 0, 0, 0, 0, 0x20, 4, 0, 4, 0]);
+    }
+
+    #[test]
+    fn what_was_emitted_is_parsed() {
+        for boot in [sample(), Boot::default(), Boot { collapsed: true, ..Boot::default() }] {
+            assert_eq!(parse(&bytes(&boot)), Ok(boot));
+        }
+    }
+
+    #[test]
+    fn eight_longest_paths_fit_and_a_ninth_join_does_not() {
+        let mut path = std::vec![b'a'; 4096];
+        path[4095] = 0;
+        let path = CStr::from_bytes_with_nul(&path).unwrap();
+        let mut boot = sample();
+        boot.joins = [None; JOINS];
+        for _ in 0..JOINS {
+            assert!(boot.join(NEWPID, Target::Path(path)));
+        }
+        assert!(!boot.join(NEWPID, Target::Pidfd(0)));
+        assert!(boot.emit(&mut std::vec![0; MAX]).is_ok());
+    }
+
+    /// No prefix is a message; no bent byte makes the reader panic, and what it accepts it accepts again.
+    #[test]
+    fn a_truncated_or_corrupted_message_is_refused_or_read_as_another_valid_one() {
+        for boot in [sample(), Boot { namespaces: NEWPID, collapsed: true, ..Boot::default() }] {
+            let whole = bytes(&boot);
+            for cut in 0..whole.len() {
+                assert!(parse(&whole[..cut]).is_err(), "{cut}");
+            }
+            for at in 0..whole.len() {
+                for value in 0..=255 {
+                    let mut bent = whole.clone();
+                    bent[at] = value;
+                    if let Ok(other) = parse(&bent) {
+                        assert_eq!(parse(&bytes(&other)), Ok(other));
+                    }
+                }
+            }
+        }
+    }
+
+    fn refused(fill: impl FnOnce(&mut Writer<'_>)) -> Fault {
+        let mut buffer = [0; 512];
+        let mut writer = Writer::new(&mut buffer, Kind::Boot as u16);
+        fill(&mut writer);
+        parse(writer.finish().unwrap()).unwrap_err().fault
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        assert_eq!(refused(|w| w.flag(99)), Fault::Unknown);
+        assert_eq!(refused(|w| w.u32(kind::NAMESPACES, libc::CLONE_VM as u32)), Fault::Value);
+        assert_eq!(refused(|w| w.u32(kind::MAPS, 0)), Fault::Size);
+        assert_eq!(refused(|w| w.nest(kind::JOIN, |n| n.u32(kind::FLAGS, NEWPID))), Fault::Missing);
+        assert_eq!(refused(|w| w.nest(kind::JOIN, |n| n.u32(kind::PIDFD, 0))), Fault::Value);
+        let two_by_path = |n: &mut Writer<'_>| {
+            n.u32(kind::FLAGS, NEWPID | NEWUSER);
+            n.string(kind::PATH, c"/x");
+        };
+        assert_eq!(refused(|w| w.nest(kind::JOIN, two_by_path)), Fault::Value);
+        let second_too_long = |n: &mut Writer<'_>| {
+            n.i64(kind::SECONDS, 0);
+            n.u32(kind::NANOSECONDS, 1_000_000_000);
+        };
+        assert_eq!(refused(|w| w.nest(kind::BOOTTIME, second_too_long)), Fault::Value);
+    }
+
+    #[test]
+    fn a_collapse_that_needs_stage_2_is_refused() {
+        for namespaces in [NEWUSER, NEWTIME] {
+            let boot = Boot { namespaces, collapsed: true, ..Boot::default() };
+            assert_eq!(parse(&bytes(&boot)).unwrap_err().fault, Fault::Value);
+        }
+        let mut boot = Boot { collapsed: true, ..Boot::default() };
+        assert!(boot.join(NEWPID, Target::Path(c"/p")));
+        assert_eq!(parse(&bytes(&boot)).unwrap_err().fault, Fault::Value);
+    }
 }

@@ -103,7 +103,8 @@ impl<const N: usize> Text<N> {
         text
     }
 
-    /// Appends what fits. Where it is no UTF-8, or has a NUL that would end the string in a message, a `?` stands.
+    /// Appends what fits. Where it is no UTF-8, or has a NUL that would end the string in a message, a `?`
+    /// stands.
     fn push(&mut self, part: &[u8]) {
         let ascii_only = core::str::from_utf8(part).is_err();
         let Some(free) = self.bytes.get_mut(self.len..) else { return };

@@ -10,7 +10,8 @@ use crate::raw::{self, Arg, Clone, Errno, Fd};
 
 /// The kernel takes less than one page in one write.
 const PAGE: usize = 4096;
-/// Most strings in newuidmap's arguments: name, pid, three for each of 340 lines (the kernel's limit since Linux 4.15), end.
+/// Most strings in newuidmap's arguments: name, pid, three for each of 340 lines (the kernel's limit since
+/// Linux 4.15), end.
 const ARGUMENTS: usize = 2 + 3 * 340 + 1;
 /// Where newuidmap is looked for when the caller has no PATH.
 const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -35,9 +36,9 @@ struct Which {
 
 /// Writes both maps of the process `pid`, a child of the caller that waits for them in a new user namespace.
 ///
-/// As root they are written directly. An ordinary user may map their own id alone, after setgroups is denied (Linux 3.19,
-/// CVE-2014-8989: dropping a group must not grant what the group was denied); the rest is done by newuidmap(1) and
-/// newgidmap(1), looked for in `path` (the value of PATH).
+/// As root they are written directly. An ordinary user may map their own id alone, after setgroups is
+/// denied (Linux 3.19, CVE-2014-8989: dropping a group must not grant what the group was denied); the rest
+/// is done by newuidmap(1) and newgidmap(1), looked for in `path` (the value of PATH).
 pub fn write_maps(pid: i32, uid: &[IdMap], gid: &[IdMap], path: Option<&[u8]>) -> Result<(), Error> {
     let number = Decimal::of(pid.unsigned_abs().into());
     let proc: Text<32> = Text::of(&[b"/proc/", number.as_bytes()]);
@@ -74,13 +75,7 @@ impl Which {
         path: Option<&[u8]>,
     ) -> Result<(), Error> {
         let mut page = Page::new();
-        for line in map {
-            page.line(&[
-                &Decimal::of(line.container_id.into()),
-                &Decimal::of(line.host_id.into()),
-                &Decimal::of(line.size.into()),
-            ]);
-        }
+        page.map(map);
         let text = page.text().ok_or_else(|| {
             Error::refused(self.tool, b"the map does not fit a page, which is all that the kernel takes")
         })?;
@@ -90,7 +85,8 @@ impl Which {
         self.ask(&mut page, pid, path.unwrap_or(PATH))
     }
 
-    /// Has the set-user-id tool write the map. It takes the map's numbers as they are in the file, each as an argument.
+    /// Has the set-user-id tool write the map. It takes the map's numbers as they are in the file, each as
+    /// an argument.
     #[cold]
     fn ask(&self, page: &mut Page, pid: &Decimal, path: &[u8]) -> Result<(), Error> {
         let name: Text<16> = Text::of(&[self.tool.as_bytes()]);
@@ -109,7 +105,8 @@ impl Which {
             .ok_or_else(|| Error::refused(self.tool, b"more lines than the kernel takes (340)"))?;
         match wait_for(find(self.tool, argv, path).context("execve", self.tool.as_bytes())?)? {
             0 => Ok(()),
-            // What was wrong it has said on standard error: mostly a range that /etc/subuid or /etc/subgid does not grant.
+            // What was wrong it has said on standard error: mostly a range that /etc/subuid or /etc/subgid
+            // does not grant.
             _ => Err(Error::system(self.tool, b"did not write the map", Errno(libc::EPERM))),
         }
     }
@@ -145,7 +142,8 @@ fn wait_for(pid: i32) -> Result<i32, Error> {
     }
 }
 
-/// The offsets of a new time namespace that no process has entered yet, through /proc/self/timens_offsets, opened by [`open_offsets`].
+/// The offsets of a new time namespace that no process has entered yet, through /proc/self/timens_offsets,
+/// opened by [`open_offsets`].
 pub(crate) fn write_offsets(
     file: &Fd,
     monotonic: Option<Offset>,
@@ -154,12 +152,7 @@ pub(crate) fn write_offsets(
     let mut page = Page::new();
     for (clock, offset) in [("monotonic", monotonic), ("boottime", boottime)] {
         if let Some(offset) = offset {
-            page.push(clock.as_bytes());
-            page.push(if offset.seconds < 0 { b" -" } else { b" " });
-            page.line(&[
-                &Decimal::of(offset.seconds.unsigned_abs()),
-                &Decimal::of(offset.nanoseconds.into()),
-            ]);
+            page.offset(clock, offset);
         }
     }
     let text = page.text().unwrap_or(&[]);
@@ -168,7 +161,8 @@ pub(crate) fn write_offsets(
 
 const OFFSETS: &CStr = c"/proc/self/timens_offsets";
 
-/// Opens the file for [`write_offsets`]. Rights over the time namespace are those of who *opens* it, so this comes before the process changes.
+/// Opens the file for [`write_offsets`]. Rights over the time namespace are those of who *opens* it, so
+/// this comes before the process changes.
 pub(crate) fn open_offsets() -> Result<Fd, Error> {
     raw::open(libc::AT_FDCWD, OFFSETS, libc::O_WRONLY).context("open", OFFSETS.to_bytes())
 }
@@ -191,6 +185,20 @@ struct Page {
 impl Page {
     fn new() -> Self {
         Self { bytes: [0; PAGE], len: 0, full: false }
+    }
+
+    fn map(&mut self, map: &[IdMap]) {
+        for line in map {
+            let [container, host, size] =
+                [line.container_id, line.host_id, line.size].map(|number| Decimal::of(number.into()));
+            self.line(&[&container, &host, &size]);
+        }
+    }
+
+    fn offset(&mut self, clock: &str, offset: Offset) {
+        self.push(clock.as_bytes());
+        self.push(if offset.seconds < 0 { b" -" } else { b" " });
+        self.line(&[&Decimal::of(offset.seconds.unsigned_abs()), &Decimal::of(offset.nanoseconds.into())]);
     }
 
     /// Numbers with spaces between them, and a newline.
@@ -224,5 +232,60 @@ impl Page {
         let words = self.bytes.get_mut(..self.len).unwrap_or(&mut []);
         words.iter_mut().filter(|byte| byte.is_ascii_whitespace()).for_each(|byte| *byte = 0);
         words.split_inclusive(|&byte| byte == 0).filter_map(|word| CStr::from_bytes_with_nul(word).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn page(map: &[IdMap]) -> Page {
+        let mut page = Page::new();
+        page.map(map);
+        page
+    }
+
+    #[test]
+    fn a_map_is_one_line_per_range() {
+        let first = IdMap { container_id: 0, host_id: 1000, size: 1 };
+        let second = IdMap { container_id: 1, host_id: 100_000, size: u32::MAX };
+        assert_eq!(page(&[first, second]).text(), Some(&b"0 1000 1\n1 100000 4294967295\n"[..]));
+        assert_eq!(page(&[]).text(), Some(&b""[..]));
+    }
+
+    #[test]
+    fn the_tool_gets_each_number_as_an_argument() {
+        let map = IdMap { container_id: 0, host_id: 1000, size: 1 };
+        let mut page = page(&[map, map]);
+        let words: Vec<&CStr> = page.strings().collect();
+        assert_eq!(words, [c"0", c"1000", c"1", c"0", c"1000", c"1"]);
+    }
+
+    #[test]
+    fn a_map_of_a_page_is_refused() {
+        // Ten, ten and three digits: 26 bytes a line.
+        let line = IdMap { container_id: 1_000_000_000, host_id: 1_000_000_000, size: 100 };
+        assert_eq!(page(&[line; 157]).text().map(<[u8]>::len), Some(157 * 26));
+        assert_eq!(page(&[line; 158]).text(), None);
+    }
+
+    #[test]
+    fn only_the_own_id_alone_needs_no_privilege() {
+        let which = Which { file: c"uid_map", tool: "newuidmap", own: 1000 };
+        let own = IdMap { container_id: 0, host_id: 1000, size: 1 };
+        assert!(which.is_own(&[own]));
+        assert!(!which.is_own(&[IdMap { size: 2, ..own }]));
+        assert!(!which.is_own(&[IdMap { host_id: 1001, ..own }]));
+        assert!(!which.is_own(&[own, own]));
+        assert!(!which.is_own(&[]));
+    }
+
+    #[test]
+    fn clock_offsets_keep_their_sign() {
+        let mut page = Page::new();
+        page.offset("monotonic", Offset { seconds: -86_400, nanoseconds: 7 });
+        page.offset("boottime", Offset { seconds: i64::MIN, nanoseconds: 0 });
+        assert_eq!(page.text(), Some(&b"monotonic -86400 7\nboottime -9223372036854775808 0\n"[..]));
     }
 }

@@ -283,11 +283,13 @@ pub fn exit(status: i32) -> ! {
     }
 }
 
-/// clone(2) as fork(2) with CLONE_PARENT: returns twice, `None` in the new process, which is the caller's *sibling*.
+/// clone(2) as fork(2) with CLONE_PARENT: returns twice, `None` in the new process, which is the caller's
+/// *sibling*.
 pub fn fork_sibling() -> Result<Option<i32>> {
     let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-    // SAFETY: without CLONE_VM the new process has its own copy of everything, stack included, so returning twice is
-    // fork(2)'s contract. The program has one thread, so that no lock is held by one that is not there any more.
+    // SAFETY: without CLONE_VM the new process has its own copy of everything, stack included, so returning
+    // twice is fork(2)'s contract. The program has one thread, so that no lock is held by one that is not
+    // there any more.
     let pid = check(unsafe { syscall!(CLONE, flags, 0, 0, 0, 0) })?;
     Ok(if pid == 0 { None } else { Some(pid as i32) })
 }
@@ -353,8 +355,9 @@ pub struct Started {
     pub pidfd: Fd,
 }
 
-/// Starts the program `path` (relative to `fd`; empty: `fd` itself) with an empty environment, in a process made with CLONE_VM,
-/// CLONE_VFORK, CLONE_PIDFD (Linux 5.2) and `flags`. `Ok(Err)`: the process was made, but execveat(2) failed and it was reaped.
+/// Starts the program `path` (relative to `fd`; empty: `fd` itself) with an empty environment, in a process
+/// made with CLONE_VM, CLONE_VFORK, CLONE_PIDFD (Linux 5.2) and `flags`. `Ok(Err)`: the process was made,
+/// but execveat(2) failed and it was reaped.
 pub fn vfork_exec(
     how: Clone,
     flags: u64,
@@ -393,7 +396,8 @@ pub fn vfork_exec(
         }
     };
     let mask = block_signals();
-    // SAFETY: `arguments`, `pidfd`, `exec` and all they point to outlive the call; the flags hold CLONE_VM | CLONE_VFORK.
+    // SAFETY: `arguments`, `pidfd`, `exec` and all they point to outlive the call; the flags hold CLONE_VM
+    // | CLONE_VFORK.
     let result = check(unsafe { arch::vfork_exec(number, args, &mut exec) });
     restore_signals(mask);
     let started = Started { pid: result? as i32, pidfd: Fd(pidfd) };
@@ -423,8 +427,8 @@ fn restore_signals(mask: u64) {
     let _ = unsafe { syscall!(RT_SIGPROCMASK, libc::SIG_SETMASK, &raw const mask, 0, size_of::<u64>()) };
 }
 
-/// A buffer in .bss that is handed out once. Its pages cost nothing until they are written, unlike those of an array in a frame,
-/// each of which the compiler's stack probe touches.
+/// A buffer in .bss that is handed out once. Its pages cost nothing until they are written, unlike those of
+/// an array in a frame, each of which the compiler's stack probe touches.
 pub struct Once<const N: usize> {
     taken: AtomicBool,
     bytes: UnsafeCell<[u8; N]>,

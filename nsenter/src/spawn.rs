@@ -1,7 +1,7 @@
 //! The runtime's part: starts the child, with the cheapest process the kernel makes.
 //!
-//! The child shares the runtime's memory until it has executed the sealed copy (CLONE_VM | CLONE_VFORK): no page
-//! tables are copied. All that it does until then is one block of assembly, see `arch`.
+//! The child shares the runtime's memory until it has executed the sealed copy (CLONE_VM | CLONE_VFORK): no
+//! page tables are copied. All that it does until then is one block of assembly, see `arch`.
 
 use core::ffi::CStr;
 
@@ -28,18 +28,22 @@ pub struct Spawned {
     pub pid: i32,
     /// The same as a descriptor, close-on-exec.
     pub pidfd: Fd,
-    /// Whether it was born in the cgroup that was asked for. If not, the caller is to write its pid to `cgroup.procs`.
+    /// Whether it was born in the cgroup that was asked for. If not, the caller is to write its pid to
+    /// `cgroup.procs`.
     pub into_cgroup: bool,
 }
 
-/// Starts `exe` (a descriptor of this same program, see [`stage::enter`]) as the child, with `socket` inherited.
+/// Starts `exe` (a descriptor of this same program, see [`stage::enter`]) as the child, with `socket`
+/// inherited.
 ///
-/// - `socket` must not be close-on-exec; the child sets that first thing. The caller closes its copy after this call, or it
-///   will never see an end of file. Its own end of the pair must be close-on-exec, for the same reason.
+/// - `socket` must not be close-on-exec; the child sets that first thing. The caller closes its copy after
+///   this call, or it will never see an end of file. Its own end of the pair must be close-on-exec, for the
+///   same reason.
 /// - `flags`: CLONE_NEW* to start with; CLONE_NEWPID where BOOT says `collapsed`, else usually none.
 /// - `cgroup`: a cgroup v2 directory to be born in (CLONE_INTO_CGROUP, Linux 5.7).
-/// - Signals: all are blocked meanwhile, as a handler would run on a stack that two processes share, and the child
-///   *starts with all of them blocked*. Init restores mask and dispositions before execve; until then only SIGKILL ends a stage.
+/// - Signals: all are blocked meanwhile, as a handler would run on a stack that two processes share, and
+///   the child *starts with all of them blocked*. Init restores mask and dispositions before execve; until
+///   then only SIGKILL ends a stage.
 pub fn child(exe: RawFd, socket: RawFd, flags: u64, cgroup: Option<RawFd>) -> Result<Spawned, Error> {
     let number = Decimal::of(socket.unsigned_abs().into());
     let number = CStr::from_bytes_with_nul(number.with_nul()).unwrap_or(c"");
@@ -48,13 +52,15 @@ pub fn child(exe: RawFd, socket: RawFd, flags: u64, cgroup: Option<RawFd>) -> Re
 
     let mut into_cgroup = cgroup.is_some();
     let mut result = start(Clone::Three { cgroup });
-    // A cgroup that may not be entered this way, a kernel between 5.3 and 5.7 (E2BIG), a cgroup v1 directory (EBADF): the
-    // child can do without. Whatever else was meant by these numbers comes again. EAGAIN (pids.max) is not among them.
+    // A cgroup that may not be entered this way, a kernel between 5.3 and 5.7 (E2BIG), a cgroup v1
+    // directory (EBADF): the child can do without. Whatever else was meant by these numbers comes again.
+    // EAGAIN (pids.max) is not among them.
     if into_cgroup && matches!(result, Err(Errno(errno)) if CGROUP_REFUSED.contains(&errno)) {
         into_cgroup = false;
         result = start(Clone::Three { cgroup: None });
     }
-    // Before Linux 5.3, and under seccomp filters that know no clone3. clone(2) takes its low byte for the signal.
+    // Before Linux 5.3, and under seccomp filters that know no clone3. clone(2) takes its low byte for the
+    // signal.
     if matches!(result, Err(Errno(libc::ENOSYS))) && flags & 0xff == 0 {
         result = start(Clone::One);
     }

@@ -1,11 +1,14 @@
-//! The stages that run in what [`crate::spawn::child`] started. They print nothing: what fails is said over the socket.
+//! The stages that run in what [`crate::spawn::child`] started. They print nothing: what fails is said over
+//! the socket.
 //!
-//! Why a child *and* an init: a new pid or time namespace takes in only what its maker clones afterwards, and joined pid namespaces
-//! likewise; after unshare(CLONE_NEWUSER) someone outside must write the maps before anything else can be made. Init is cloned with
-//! CLONE_PARENT, so that it is a child of the runtime, not an orphan for whoever reaps those.
+//! Why a child *and* an init: a new pid or time namespace takes in only what its maker clones afterwards,
+//! and joined pid namespaces likewise; after unshare(CLONE_NEWUSER) someone outside must write the maps
+//! before anything else can be made. Init is cloned with CLONE_PARENT, so that it is a child of the
+//! runtime, not an orphan for whoever reaps those.
 //!
-//! What belongs to init's own list and is not done here: setsid, the cgroup namespace (its root is the cgroup its maker is in, and
-//! init joins its v1 cgroups first), the signal mask, the parent death signal, everything about mounts.
+//! What belongs to init's own list and is not done here: setsid, the cgroup namespace (its root is the
+//! cgroup its maker is in, and init joins its v1 cgroups first), the signal mask, the parent death signal,
+//! everything about mounts.
 
 use core::ffi::CStr;
 
@@ -39,8 +42,9 @@ const NAMES: [(u32, &str); 8] = [
 
 static BOOT: Once<{ boot::MAX }> = Once::new();
 
-/// Goes through the stages. Returns in init only, in its namespaces, with the channel on which PLAN waits; `name` is argv[0], written
-/// over in place. Any failure is sent to the runtime, and the process exits with status 1.
+/// Goes through the stages. Returns in init only, in its namespaces, with the channel on which PLAN waits;
+/// `name` is argv[0], written over in place. Any failure is sent to the runtime, and the process exits with
+/// status 1.
 pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
     let channel = Channel::new(socket);
     if let Err(error) = child(&channel, name) {
@@ -52,7 +56,8 @@ pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
 
 /// Stage 1, from execve to the birth of init.
 fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
-    // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that it joins (CVE-2016-9962).
+    // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that
+    // it joins (CVE-2016-9962).
     raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
     raw::set_cloexec(channel.as_raw()).context("fcntl", b"socket")?;
     raw::set_name(CHILD);
@@ -113,7 +118,8 @@ fn init(name: &mut [u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// /proc/self belongs to root while the process is not dumpable. Nothing is joined yet, so that nobody new can look.
+/// /proc/self belongs to root while the process is not dumpable. Nothing is joined yet, so that nobody new
+/// can look.
 fn open_offsets() -> Result<Fd, Error> {
     raw::set_dumpable(true).context("prctl", b"PR_SET_DUMPABLE")?;
     let file = ids::open_offsets()?;
@@ -121,8 +127,8 @@ fn open_offsets() -> Result<Fd, Error> {
     Ok(file)
 }
 
-/// Has the runtime write the maps. For that /proc/PID/uid_map must belong to the runtime's user, thus the process be
-/// dumpable for so long; root's it is anyway.
+/// Has the runtime write the maps. For that /proc/PID/uid_map must belong to the runtime's user, thus the
+/// process be dumpable for so long; root's it is anyway.
 fn request_maps(channel: &Channel, root: bool) -> Result<(), Error> {
     if !root {
         raw::set_dumpable(true).context("prctl", b"PR_SET_DUMPABLE")?;
@@ -180,10 +186,11 @@ struct Door<'a> {
 ///
 /// All paths are opened before anything is joined: afterwards they may mean something else, or nothing.
 ///
-/// Which comes first, the user namespace or the rest? A namespace may be joined by who has CAP_SYS_ADMIN in the user namespace
-/// that owns it. A container's own namespaces are owned by its user namespace: an ordinary user gets that right only by joining it.
-/// A namespace owned by the caller's (such as /run/netns/x) can only be joined before. So what may be joined is
-/// joined at once, and what is refused (EPERM) waits until the user namespace has been.
+/// Which comes first, the user namespace or the rest? A namespace may be joined by who has CAP_SYS_ADMIN in
+/// the user namespace that owns it. A container's own namespaces are owned by its user namespace: an
+/// ordinary user gets that right only by joining it. A namespace owned by the caller's (such as
+/// /run/netns/x) can only be joined before. So what may be joined is joined at once, and what is refused
+/// (EPERM) waits until the user namespace has been.
 fn join(boot: &Boot<'_>, fds: &Fds) -> Result<bool, Error> {
     let mut doors = [const { None }; boot::JOINS];
     let mut user = false;
@@ -192,8 +199,8 @@ fn join(boot: &Boot<'_>, fds: &Fds) -> Result<bool, Error> {
         user |= join.flags & NEWUSER != 0;
     }
     for door in doors.iter_mut().flatten() {
-        // Mostly all of a process's namespaces are joined by one call: the kernel takes the user namespace first and checks
-        // the others against it. Where this is refused, nothing has been joined.
+        // Mostly all of a process's namespaces are joined by one call: the kernel takes the user namespace
+        // first and checks the others against it. Where this is refused, nothing has been joined.
         if !door.flags.is_power_of_two() && raw::setns(door.fd, door.flags).is_ok() {
             door.flags = 0;
         }

@@ -5,11 +5,12 @@ use core::mem::offset_of;
 
 use crate::raw::Exec;
 
-/// One `clone` or `clone3` (call number `nr`, arguments `args`) whose child does nothing but the execveat(2) of `exec`.
+/// One `clone` or `clone3` (call number `nr`, arguments `args`) whose child does nothing but the
+/// execveat(2) of `exec`.
 ///
-/// The flags hold CLONE_VM and CLONE_VFORK: the child runs on the parent's stack while the parent is suspended, so it must not return
-/// from here nor store to the stack. That is why its whole life is in this one block: registers,
-/// `exec` (read), and `exec.failed` (written, -errno) are all it touches.
+/// The flags hold CLONE_VM and CLONE_VFORK: the child runs on the parent's stack while the parent is
+/// suspended, so it must not return from here nor store to the stack. That is why its whole life is in this
+/// one block: registers, `exec` (read), and `exec.failed` (written, -errno) are all it touches.
 ///
 /// # Safety
 ///
@@ -17,8 +18,9 @@ use crate::raw::Exec;
 #[allow(unsafe_code)]
 pub unsafe fn vfork_exec(nr: usize, args: [usize; 5], exec: *mut Exec) -> usize {
     let mut result = nr;
-    // SAFETY: the parent comes back with all registers but rax, rcx and r11 as they were (the kernel's syscall
-    // convention); the child never leaves the block. Memory is not promised untouched, so `exec.failed` is read anew.
+    // SAFETY: the parent comes back with all registers but rax, rcx and r11 as they were (the kernel's
+    // syscall convention); the child never leaves the block. Memory is not promised untouched, so
+    // `exec.failed` is read anew.
     unsafe {
         asm!(
             "syscall",
