@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::value::run_end;
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -158,9 +159,7 @@ impl Scanner<'_> {
     fn string(&mut self) -> Check {
         self.at += 1;
         loop {
-            while self.peek().is_some_and(|byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
-                self.at += 1;
-            }
+            self.at = run_end(self.text, self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;

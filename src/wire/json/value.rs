@@ -85,8 +85,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn element(&mut self) -> Option<Value<'a>> {
         let bytes = self.text.as_bytes();
-        let gap = bytes.get(self.at..)?.iter().position(|byte| CLASS[*byte as usize] != Class::Gap)?;
-        let start = self.at + gap;
+        let start = until(bytes, self.at, |class| class != Class::Gap);
         self.at = end(bytes, start);
         // The closing bracket is the one thing here that has no extent.
         self.text.get(start..self.at).filter(|text| !text.is_empty()).map(Value)
@@ -119,42 +118,65 @@ const CLASS: [Class; 256] = {
     class
 };
 
+/// Where, from `at` on, the first byte of such a class is; else the end.
+#[inline(always)]
+fn until(text: &[u8], at: usize, stop: impl Fn(Class) -> bool) -> usize {
+    let rest = text.get(at..).unwrap_or(&[]);
+    at + rest.iter().position(|&byte| stop(CLASS[byte as usize])).unwrap_or(rest.len())
+}
+
 /// Where the value that starts at `at` ends; `at` itself where a bracket closes.
 fn end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while let Some(&byte) = text.get(at) {
         match CLASS[byte as usize] {
-            Class::Quote => {
-                at = string_end(text, at + 1);
-                if depth == 0 {
-                    return at;
-                }
-                continue;
-            }
-            Class::Open => depth += 1,
+            Class::Quote => at = string_end(text, at + 1),
+            Class::Open => (depth, at) = (depth + 1, at + 1),
             Class::Close if depth == 0 => return at,
-            Class::Close => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            Class::Gap if depth == 0 => return at,
-            Class::Gap | Class::Other => {}
+            Class::Close => (depth, at) = (depth - 1, at + 1),
+            Class::Other | Class::Gap => at = until(text, at, |class| class != Class::Other),
         }
-        at += 1;
+        if depth == 0 {
+            return at;
+        }
+        at = until(text, at, |class| !matches!(class, Class::Other | Class::Gap));
     }
     at
 }
 
 /// Where a string ends, its quote included; `at` is after the opening one.
 fn string_end(text: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    loop {
+        at = run_end(text, at);
+        match text.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return text.len(),
         }
     }
-    text.len()
+}
+
+/// Where, from `at` on, a string's first quote, backslash or control character is; else the end.
+/// Eight bytes at a time: strings are most of a document, and this is most of what reading it costs.
+pub(super) fn run_end(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const TOPS: u64 = ONES << 7;
+    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*eight);
+        // The top bit of each byte below `bound` (itself below 0x80). A byte above a found one may be
+        // marked by the borrow, so only the lowest mark counts.
+        let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & TOPS;
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let found = below(word, 0x20) | below(quote, 1) | below(backslash, 1);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
+        at += 1;
+    }
+    at
 }
