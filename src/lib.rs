@@ -11,6 +11,7 @@ pub mod error;
 pub mod limits;
 pub mod oci;
 pub mod plan;
+pub mod rootfs;
 pub mod sys;
 pub mod terminal;
 pub mod text;

@@ -39,3 +39,9 @@ pub const ID_MAPS: usize = 340;
 
 /// Largest state.json of ours: an id, five numbers and two dates.
 pub const STATE: usize = 4096;
+
+/// Read-only tmpfs mounts that are kept writable until all mount points in them are made; more become read-only at once.
+pub const LATE_MOUNTS: usize = 32;
+
+/// Deepest directory that `tmpcopyup` copies: each level holds two descriptors and a buffer on the stack.
+pub const COPY_DEPTH: usize = 64;

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod descriptor;
 pub mod memory;
+pub mod mount;
 pub mod pidfd;
 pub mod signalfd;
 pub mod stdio;

@@ -1,0 +1,135 @@
+//! What the container must not see or change: masked paths, read-only paths, a read-only root.
+//!
+//! Works inside the root, by descriptor: what was looked at is what is covered (CVE-2025-31133, CVE-2025-52881).
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::filesystem::Filesystem;
+use super::mount::is_device_directory;
+use crate::error::{Context, Error, Result};
+use crate::plan::mount::Mount;
+use crate::plan::namespace::Namespace;
+use crate::plan::{self, Plan, kind};
+use crate::sys::mount::{self, Attributes, Reach};
+use crate::text::shown;
+
+/// The last changes to the mounts: after the console (which may need a file in /dev) and the sysctls (in /proc/sys).
+pub fn seal(plan: &Plan<'_>) -> Result<()> {
+    let mut isolated = false;
+    for namespace in plan.each::<Namespace<'_>>() {
+        isolated |= namespace?.flag == libc::CLONE_NEWNS.cast_unsigned();
+    }
+    let root: Option<plan::root::Root<'_>> = plan.one()?;
+    let readonly = root.is_some_and(|root| root.readonly);
+    if !isolated {
+        // Otherwise they would be the host's.
+        let asked = readonly || plan.has(kind::READONLY_PATH)? || plan.has(kind::MASKED_PATH)?;
+        return if asked {
+            Err(Error::refused(
+                "linux",
+                "readonlyPaths, maskedPaths and root.readonly need a mount namespace",
+            ))
+        } else {
+            Ok(())
+        };
+    }
+    for mount in plan.each::<Mount<'_>>() {
+        let mount = mount?;
+        if super::mount::late(&mount) && is_device_directory(mount.destination) {
+            set_readonly(c"/dev")?;
+        }
+    }
+    if readonly {
+        set_readonly(c"/")?;
+    }
+    for path in plan.strings(kind::READONLY_PATH) {
+        let path = path?;
+        let Some(place) = find(path)? else { continue };
+        let tree =
+            mount::clone_tree(place.as_fd(), c"", Reach::Tree, false).context("open_tree", shown(path))?;
+        mount::set_attributes(&tree, Reach::Tree, &Attributes::READ_ONLY)
+            .context("mount_setattr", shown(path))?;
+        mount::attach(&tree, &place).context("move_mount", shown(path))?;
+    }
+    masked(plan)
+}
+
+/// Covers files with /dev/null, directories with one empty read-only tmpfs.
+fn masked(plan: &Plan<'_>) -> Result<()> {
+    let (mut null, mut nothing) = (None, None);
+    for path in plan.strings(kind::MASKED_PATH) {
+        let path = path?;
+        let Some(place) = find(path)? else { continue };
+        let stat = rustix::fs::fstat(&place).context("fstat", shown(path))?;
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let cover = match (directory, &null, &nothing) {
+            (false, Some(null), _) | (true, _, Some(null)) => {
+                mount::clone_tree(AsFd::as_fd(null), c"", Reach::One, false)
+                    .context("open_tree", shown(path))?
+            }
+            (false, None, _) => {
+                let device = null_device()?;
+                let copy = mount::clone_tree(device.as_fd(), c"", Reach::One, false)
+                    .context("open_tree", "/dev/null")?;
+                null = Some(device);
+                copy
+            }
+            (true, _, None) => {
+                // Only what is mounted in our namespace can be copied: the first is the one that the others come from.
+                let tmpfs = nowhere(path)?;
+                mount::attach(&tmpfs, &place).context("move_mount", shown(path))?;
+                nothing = Some(tmpfs);
+                continue;
+            }
+        };
+        mount::attach(&cover, &place).context("move_mount", shown(path))?;
+    }
+    Ok(())
+}
+
+/// An empty read-only tmpfs over a directory.
+pub(super) fn empty(path: &CStr) -> Result<()> {
+    let Some(place) = find(path)? else { return Ok(()) };
+    mount::attach(&nowhere(path)?, &place).context("move_mount", shown(path))
+}
+
+/// An empty read-only tmpfs, mounted nowhere yet.
+pub(super) fn nowhere(at: &CStr) -> Result<OwnedFd> {
+    let tmpfs = Filesystem::open(c"tmpfs", at)?;
+    tmpfs.source(Some(c"tmpfs"))?;
+    tmpfs.mount(
+        libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC,
+    )
+}
+
+/// The container's /dev/null, and really the null device: what covers must not be the container's choice (CVE-2025-31133).
+fn null_device() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let null = rustix::fs::openat(CWD, c"/dev/null", flags, Mode::empty()).context("open", "/dev/null")?;
+    let stat = rustix::fs::fstat(&null).context("fstat", "/dev/null")?;
+    let character = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if character && stat.st_rdev == rustix::fs::makedev(1, 3) {
+        Ok(null)
+    } else {
+        Err(Error::refused("/dev/null", "is not the null device"))
+    }
+}
+
+/// What is at `path`; none if there is nothing.
+fn find(path: &CStr) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Ok(place) => Ok(Some(place)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::system("openat2", shown(path), errno)),
+    }
+}
+
+fn set_readonly(path: &CStr) -> Result<()> {
+    let Some(place) = find(path)? else { return Ok(()) };
+    mount::set_attributes(&place, Reach::One, &Attributes::READ_ONLY).context("mount_setattr", shown(path))
+}

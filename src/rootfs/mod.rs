@@ -1,0 +1,48 @@
+//! What the container sees: its mounts, devices, root, and what is hidden from it.
+//!
+//! Everything before [`enter`] works from one `O_PATH` descriptor of the root, because the image and its
+//! volumes are not trusted and may change under us; everything after it works inside the root. Mounts are
+//! made detached, finished, and only then put in place, onto a descriptor of their destination.
+//!
+//! Called by init only, in this order: [`isolate`], [`mounts`], [`devices`], (hooks), [`enter`], [`console`],
+//! (sysctls, while /proc/sys can still be written), [`seal`].
+
+mod cgroup;
+mod copy;
+mod device;
+mod filesystem;
+mod mask;
+mod mount;
+mod pivot;
+mod resolve;
+
+#[cfg(test)]
+mod tests;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+pub use device::{console, devices};
+pub use mask::seal;
+pub use mount::mounts;
+pub use pivot::{enter, isolate};
+
+/// The container's root, seen from outside.
+pub struct Root {
+    /// `O_PATH`: the root's own mount.
+    directory: OwnedFd,
+    /// `CLONE_NEW*` of all namespaces that are the container's, made or joined.
+    namespaces: u32,
+}
+
+impl Root {
+    /// Whether a namespace of this kind is the container's own.
+    fn owns(&self, flag: i32) -> bool {
+        self.namespaces & flag.cast_unsigned() != 0
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}

@@ -1,0 +1,371 @@
+//! `mounts`, one after the other: made detached, given their attributes, put in place.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::filesystem::{self, Filesystem};
+use super::resolve::{self, Missing};
+use super::{Root, cgroup, copy, pivot};
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::plan::mount::{Mount, NO_BIND, RBIND};
+use crate::plan::{Plan, kind};
+use crate::sys::mount::{self as sys, Attributes, Reach};
+use crate::text::shown;
+
+/// All atime values share one field of the attributes; changing it means clearing it first (mount_setattr(2)).
+const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
+
+/// Files of procfs that may be covered by a mount, for they only tell numbers (lxcfs does it). Anything else
+/// below /proc might be where we or a security module write to (CVE-2019-16884).
+const PROC_FILES: &[&[u8]] = &[
+    b"cpuinfo",
+    b"diskstats",
+    b"loadavg",
+    b"meminfo",
+    b"net/dev",
+    b"slabinfo",
+    b"stat",
+    b"swaps",
+    b"sys/crypto/fips_enabled",
+    b"sys/kernel/ns_last_pid",
+    b"uptime",
+];
+
+/// Read-only tmpfs mounts, still writable so that mount points can be made in them.
+type Late = heapless::Vec<OwnedFd, { limits::LATE_MOUNTS }>;
+
+/// All mounts, in their order.
+pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>) -> Result<()> {
+    if !root.owns(libc::CLONE_NEWNS) {
+        return match plan.has(kind::MOUNT)? {
+            true => Err(Error::refused("mounts", "need a mount namespace, or they would be the host's")),
+            false => Ok(()),
+        };
+    }
+    let umask = rustix::process::umask(Mode::empty());
+    let mut late_mounts = Late::new();
+    let done = plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, &mut late_mounts));
+    rustix::process::umask(umask);
+    done?;
+    late_mounts.iter().try_for_each(|mount| {
+        sys::set_attributes(mount, Reach::One, &Attributes::READ_ONLY).context("mount_setattr", "tmpfs")
+    })
+}
+
+fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late) -> Result<()> {
+    if mount.remount {
+        return remount(root, mount);
+    }
+    if mount.bind != NO_BIND {
+        return bind(root, mount);
+    }
+    let fstype = mount.fstype.unwrap_or(c"none");
+    if matches!(fstype.to_bytes(), b"cgroup" | b"cgroup2") {
+        return cgroup::mount(root, mount, setup);
+    }
+    if mount.data.is_some_and(|data| !filesystem::fits(data)) {
+        return whole(root, mount, fstype);
+    }
+    let (place, made) = place(root, mount, || Ok(Missing::Directory), fstype == c"proc")?;
+    let tree = match new(mount, fstype, &place, made) {
+        // A sysfs shows a network namespace, and belongs to its owner. Without one of its own, a container in a
+        // user namespace gets the host's, unwritable throughout (CVE-2023-25809: cgroupfs is below it).
+        Err(error) if fstype == c"sysfs" && error.errno() == Some(Errno::PERM) => {
+            let tree = sys::clone_tree(CWD, c"/sys", Reach::Tree, false).context("open_tree", "/sys")?;
+            let readonly = Attributes::new(mount.set & !ATIME | libc::MOUNT_ATTR_RDONLY, 0);
+            sys::set_attributes(&tree, Reach::Tree, &readonly).context("mount_setattr", "/sys")?;
+            tree
+        }
+        tree => tree?,
+    };
+    if mount.copy_up && !made {
+        copy::tree(&place, &tree).map_err(|error| error.within("tmpcopyup"))?;
+    }
+    attach(&tree, mount, &place)?;
+    if late(mount)
+        && !is_device_directory(mount.destination)
+        && let Err(tree) = late_mounts.push(tree)
+    {
+        sys::set_attributes(&tree, Reach::One, &Attributes::READ_ONLY)
+            .context("mount_setattr", shown(mount.destination))?;
+    }
+    Ok(())
+}
+
+/// A new filesystem, mounted nowhere yet.
+fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool) -> Result<OwnedFd> {
+    let filesystem = Filesystem::open(fstype, mount.destination)?;
+    filesystem.source(mount.source)?;
+    let readonly = if late(mount) { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    filesystem.superblock(mount.superblock & !readonly, 0)?;
+    if fstype == c"tmpfs" && !made && !filesystem::has(mount.data, b"mode") {
+        // As the directory that it hides, so that /tmp stays 1777.
+        let mode = rustix::fs::fstat(place).context("fstat", shown(mount.destination))?.st_mode & 0o7777;
+        let mut text = heapless::String::<8>::new();
+        let _ = core::fmt::write(&mut text, format_args!("{mode:o}\0"));
+        filesystem.string(c"mode", CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"755"))?;
+    }
+    mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
+    let set = mount.set & !mount.recursive_clear & !readonly | mount.recursive_set;
+    filesystem.mount(set)
+}
+
+/// mount(2), for options that are too long for fsconfig(2). Directories only: its target is the working directory.
+fn whole(root: &Root, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
+    let at = shown(mount.destination);
+    let (place, _) = place(root, mount, || Ok(Missing::Directory), false)?;
+    rustix::process::fchdir(&place).context("fchdir", &at)?;
+    let flags = rustix::mount::MountFlags::from_bits_retain(mount.superblock as u32);
+    rustix::mount::mount(mount.source.unwrap_or(fstype), c".", fstype, flags, mount.data)
+        .context("mount", &at)?;
+    // It gives no descriptor of what it mounted, so this one time the path is looked up again.
+    let tree = resolve::open(root.as_fd(), mount.destination, OFlags::empty(), ResolveFlags::empty())
+        .context("openat2", &at)?;
+    attributes(&tree, mount)?;
+    propagation(&tree, mount)
+}
+
+fn bind(root: &Root, mount: &Mount<'_>) -> Result<()> {
+    let source = mount
+        .source
+        .ok_or_else(|| Error::refused("mounts", format_args!("{}: no source", shown(mount.destination))))?;
+    if mount.copy_symlink && copied_link(root, mount.destination, source)? {
+        return Ok(());
+    }
+    let reach = if mount.bind == RBIND { Reach::Tree } else { Reach::One };
+    let tree =
+        sys::clone_tree(CWD, source, reach, mount.source_nofollow).context("open_tree", shown(source))?;
+    let kind_of_source = || {
+        let stat = rustix::fs::fstat(&tree).context("fstat", shown(source))?;
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        Ok(if directory { Missing::Directory } else { Missing::File })
+    };
+    let procfs = is_whole_procfs(&tree);
+    let (place, _) = place(root, mount, kind_of_source, procfs)?;
+    attributes(&tree, mount)?;
+    attach(&tree, mount, &place)
+}
+
+/// `copy-symlink`: makes the source's link again. False if the source is no link.
+fn copied_link(root: &Root, destination: &CStr, source: &CStr) -> Result<bool> {
+    let at =
+        rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .context("open", shown(source))?;
+    let target = match resolve::link(&at, c"") {
+        Ok(target) => target,
+        Err(Errno::INVAL | Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(Error::system("readlink", shown(source), errno)),
+    };
+    let (directory, name) =
+        resolve::parent(root.as_fd(), destination).context("openat2", shown(destination))?;
+    match rustix::fs::symlinkat(target.as_cstr(), &directory, name.as_cstr()) {
+        Err(Errno::EXIST)
+            if resolve::link(&directory, name.as_cstr())
+                .is_ok_and(|there| there.as_bytes() == target.as_bytes()) => {}
+        done => done.context("symlinkat", shown(destination))?,
+    }
+    Ok(true)
+}
+
+/// Changes what is mounted at the destination.
+fn remount(root: &Root, mount: &Mount<'_>) -> Result<()> {
+    let at = mount.destination;
+    let place = resolve::open(root.as_fd(), at, OFlags::empty(), ResolveFlags::empty())
+        .context("openat2", shown(at))?;
+    if mount.bind == NO_BIND && (mount.superblock | mount.superblock_clear != 0 || mount.data.is_some()) {
+        let filesystem = Filesystem::pick(&place, at)?;
+        filesystem.superblock(mount.superblock, mount.superblock_clear)?;
+        mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
+        filesystem.reconfigure()?;
+    }
+    attributes(&place, mount)?;
+    propagation(&place, mount)
+}
+
+/// Puts a finished mount in place.
+pub(super) fn attach(tree: &OwnedFd, mount: &Mount<'_>, place: &OwnedFd) -> Result<()> {
+    sys::attach(tree, place).context("move_mount", shown(mount.destination))?;
+    // Only now: below a shared mount it has just become shared.
+    propagation(tree, mount)
+}
+
+fn propagation(tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
+    if mount.propagation == 0 {
+        return Ok(());
+    }
+    pivot::propagate(tree, mount.propagation).context("mount_setattr", shown(mount.destination))
+}
+
+/// Sets and clears attributes; what is not named stays as it is, so that flags that the source has locked
+/// (mount_namespaces(7)) are kept.
+fn attributes(tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
+    for (reach, set, clear) in
+        [(Reach::One, mount.set, mount.clear), (Reach::Tree, mount.recursive_set, mount.recursive_clear)]
+    {
+        if set | clear != 0 {
+            let clear = if (set | clear) & ATIME != 0 { clear | ATIME } else { clear };
+            sys::set_attributes(tree, reach, &Attributes::new(set, clear))
+                .context("mount_setattr", shown(mount.destination))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a mount becomes read-only only after its mount points and devices have been made in it.
+pub(super) fn late(mount: &Mount<'_>) -> bool {
+    let readonly = (mount.set | mount.superblock) & libc::MOUNT_ATTR_RDONLY != 0;
+    let filled = mount.fstype == Some(c"tmpfs") || is_device_directory(mount.destination);
+    readonly && filled && mount.bind == NO_BIND && !mount.remount
+}
+
+/// A descriptor of the destination, and whether it had to be made. `procfs`: what comes there is a whole procfs.
+pub(super) fn place(
+    root: &Root,
+    mount: &Mount<'_>,
+    missing: impl FnOnce() -> Result<Missing>,
+    procfs: bool,
+) -> Result<(OwnedFd, bool)> {
+    let at = mount.destination;
+    let region = Region::of(at.to_bytes()).ok_or_else(|| refused(at, "must not contain \"..\""))?;
+    if region == Region::Proc && !procfs {
+        return Err(refused(at, "must be procfs"));
+    }
+    if region == Region::Root {
+        return Err(refused(at, "is the rootfs itself"));
+    }
+    if region == Region::BelowProc {
+        return Err(refused(at, "must not be inside /proc"));
+    }
+    // A link at /proc or /sys would have us trust whatever it points to (CVE-2023-27561).
+    let fixed =
+        region != Region::Other || matches!(mount.fstype.map(CStr::to_bytes), Some(b"proc" | b"sysfs"));
+    let resolve = if fixed { ResolveFlags::NO_SYMLINKS } else { ResolveFlags::empty() };
+    let flags = if mount.destination_nofollow { OFlags::NOFOLLOW } else { OFlags::empty() };
+    match resolve::open(root.as_fd(), at, flags, resolve) {
+        Ok(place) => {
+            if region == Region::Other && is_in_procfs(root, &place)? {
+                return Err(refused(at, "must not be inside /proc"));
+            }
+            Ok((place, false))
+        }
+        Err(Errno::NOENT) => {
+            let place = resolve::make(root.as_fd(), at, missing()?);
+            Ok((place.context("mkdirat", shown(at))?, true))
+        }
+        Err(Errno::LOOP) if fixed => Err(refused(at, "must not be a symbolic link in the rootfs")),
+        Err(errno) => Err(Error::system("openat2", shown(at), errno)),
+    }
+}
+
+/// Where a destination lies, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Region {
+    /// /proc itself.
+    Proc,
+    /// One of [`PROC_FILES`].
+    ProcFile,
+    /// Elsewhere below /proc.
+    BelowProc,
+    /// /sys itself.
+    Sys,
+    /// /, which only a remount can change.
+    Root,
+    Other,
+}
+
+impl Region {
+    /// None if the path has `..` in it.
+    fn of(path: &[u8]) -> Option<Self> {
+        let mut components = components(path);
+        if components.clone().any(|component| component == b"..") {
+            return None;
+        }
+        let first = components.next();
+        let mut rest = components.clone().peekable();
+        let alone = rest.peek().is_none();
+        Some(match first {
+            Some(b"proc") if alone => Self::Proc,
+            Some(b"proc") => {
+                let known =
+                    PROC_FILES.iter().any(|file| components.clone().eq(file.split(|byte| *byte == b'/')));
+                if known { Self::ProcFile } else { Self::BelowProc }
+            }
+            Some(b"sys") if alone => Self::Sys,
+            None => Self::Root,
+            _ => Self::Other,
+        })
+    }
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    path.split(|byte| *byte == b'/').filter(|component| !matches!(*component, b"" | b"."))
+}
+
+/// Whether a destination is /dev, however it is written.
+pub(super) fn is_device_directory(path: &CStr) -> bool {
+    components(path.to_bytes()).eq([b"dev".as_slice()])
+}
+
+#[cold]
+fn refused(at: &CStr, reason: &str) -> Error {
+    Error::refused("mount", format_args!("{}: {reason}", shown(at)))
+}
+
+/// Whether a link has led us into the container's /proc.
+fn is_in_procfs(root: &Root, place: &OwnedFd) -> Result<bool> {
+    if !is_procfs(place) {
+        return Ok(false);
+    }
+    let Ok(proc) = resolve::open(root.as_fd(), c"/proc", OFlags::empty(), ResolveFlags::empty()) else {
+        return Ok(false);
+    };
+    let device = |descriptor| rustix::fs::fstat(descriptor).context("fstat", "/proc").map(|stat| stat.st_dev);
+    Ok(device(place)? == device(&proc)?)
+}
+
+fn is_procfs(descriptor: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(descriptor).is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
+/// Whether a tree is procfs from its root on (`PROC_ROOT_INO` is 1).
+fn is_whole_procfs(tree: &OwnedFd) -> bool {
+    is_procfs(tree) && rustix::fs::fstat(tree).is_ok_and(|stat| stat.st_ino == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_files_below_proc_may_be_covered() {
+        assert_eq!(Region::of(b"/proc"), Some(Region::Proc));
+        assert_eq!(Region::of(b"//proc/./"), Some(Region::Proc));
+        assert_eq!(Region::of(b"/proc/net/dev"), Some(Region::ProcFile));
+        assert_eq!(Region::of(b"/proc/sys/kernel/ns_last_pid/"), Some(Region::ProcFile));
+        assert_eq!(Region::of(b"/proc/net"), Some(Region::BelowProc));
+        assert_eq!(Region::of(b"/proc/uptime/x"), Some(Region::BelowProc));
+        assert_eq!(Region::of(b"/proc/self/attr"), Some(Region::BelowProc));
+        assert_eq!(Region::of(b"/process"), Some(Region::Other));
+        assert_eq!(Region::of(b"/sys"), Some(Region::Sys));
+        assert_eq!(Region::of(b"/sys/fs/cgroup"), Some(Region::Other));
+        assert_eq!(Region::of(b"/."), Some(Region::Root));
+    }
+
+    #[test]
+    fn a_destination_with_dot_dot_is_no_destination() {
+        assert_eq!(Region::of(b"/x/../proc"), None);
+        assert_eq!(Region::of(b"/.."), None);
+        assert_eq!(Region::of(b"/..x"), Some(Region::Other));
+    }
+
+    #[test]
+    fn dev_is_known_by_any_spelling() {
+        assert!(is_device_directory(c"/dev"));
+        assert!(is_device_directory(c"//dev/."));
+        assert!(!is_device_directory(c"/dev/shm"));
+    }
+}
