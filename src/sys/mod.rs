@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod descriptor;
+pub mod exe;
 pub mod memory;
 pub mod mount;
 pub mod pidfd;
