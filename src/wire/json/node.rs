@@ -75,7 +75,9 @@ impl<'a> Node<'a> {
     fn fill(&self, names: &[&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
         let mut walk = self.walk(Kind::Object, "expected an object")?;
         while let Some((key, value)) = walk.member() {
-            let found = names.iter().position(|name| text::same(key, name));
+            let escaped = text::is_escaped(key);
+            let found =
+                names.iter().position(|&name| key == name || (escaped && text::unescaped_equals(key, name)));
             if let Some(node) = found.and_then(|at| nodes.get_mut(at)) {
                 *node = self.inner(value);
             }

@@ -26,7 +26,7 @@ impl<'a> Text<'a> {
 
     /// The string itself if nothing in it is escaped.
     pub fn as_plain(&self) -> Option<&'a str> {
-        if self.escaped.as_bytes().contains(&b'\\') { None } else { Some(self.escaped) }
+        if is_escaped(self.escaped) { None } else { Some(self.escaped) }
     }
 
     /// The decoded string, in pieces.
@@ -136,13 +136,19 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
-/// Whether an escaped string is `plain`. Escapes only make it longer.
+/// Whether an escaped string is `plain`.
 pub(super) fn same(escaped: &str, plain: &str) -> bool {
-    escaped == plain || (escaped.len() > plain.len() && unescaped_equals(escaped, plain))
+    escaped == plain || (is_escaped(escaped) && unescaped_equals(escaped, plain))
 }
 
+/// Whether there is an escape in it.
+pub(super) fn is_escaped(text: &str) -> bool {
+    text.as_bytes().contains(&b'\\')
+}
+
+/// [`same`] for a string that is escaped.
 #[cold]
-fn unescaped_equals(escaped: &str, plain: &str) -> bool {
+pub(super) fn unescaped_equals(escaped: &str, plain: &str) -> bool {
     let mut rest = plain;
     Pieces { rest: escaped }.all(|piece| {
         let after = match piece {
