@@ -6,8 +6,10 @@
 extern crate std;
 
 pub mod cmd;
+pub mod confine;
 pub mod container;
 pub mod error;
+pub mod hooks;
 pub mod limits;
 pub mod oci;
 pub mod plan;

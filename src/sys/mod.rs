@@ -9,6 +9,8 @@ pub mod exe;
 pub mod memory;
 pub mod mount;
 pub mod pidfd;
+pub mod process;
+pub mod signal;
 pub mod signalfd;
 pub mod stdio;
 

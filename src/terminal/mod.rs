@@ -1,3 +1,4 @@
 //! Terminals: the container's, seen from inside and from outside.
 
+pub mod pty;
 pub mod relay;

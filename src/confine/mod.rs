@@ -1,0 +1,7 @@
+//! What the process gives up before it is somebody else's: limits, identity, capabilities.
+
+pub mod capability;
+pub mod oom;
+pub mod rlimit;
+pub mod sysctl;
+pub mod user;

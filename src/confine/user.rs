@@ -1,0 +1,29 @@
+//! Who the process is: groups, group, user.
+
+use rustix::io::Errno;
+use rustix::thread;
+
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::plan::process::User;
+use crate::plan::{Plan, broken, kind};
+use rustix::process::{Gid, Uid};
+
+/// Becomes `user`. Groups first and the user last: CAP_SETGID goes with the user id.
+pub fn assume(user: &User, plan: &Plan<'_>) -> Result<()> {
+    let mut groups = heapless::Vec::<Gid, { limits::GROUPS }>::new();
+    for attr in plan.all(kind::GROUP) {
+        let gid = Gid::from_raw(attr?.u32().map_err(broken)?);
+        groups.push(gid).map_err(|_| {
+            Error::refused("process.user.additionalGids", format_args!("more than {}", limits::GROUPS))
+        })?;
+    }
+    match thread::set_thread_groups(&groups) {
+        // In a user namespace where setgroups is denied (CVE-2014-8989) the caller's own groups stay and cannot be shed.
+        Err(Errno::PERM) if groups.is_empty() => {}
+        other => other.context("setgroups", "process.user.additionalGids")?,
+    }
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    thread::set_thread_res_gid(gid, gid, gid).context("setresgid", user.gid)?;
+    thread::set_thread_res_uid(uid, uid, uid).context("setresuid", user.uid)
+}
