@@ -76,7 +76,13 @@ fn one(hook: &Hook<'_>, state: &[u8]) -> Result<()> {
         process::exit(NOT_EXECUTED);
     };
     drop(output);
-    let mut talk = Talk { child, state_end: Some(state_end), output_end: Some(output_end), _input: input, said: heapless::Vec::new() };
+    let mut talk = Talk {
+        child,
+        state_end: Some(state_end),
+        output_end: Some(output_end),
+        _input: input,
+        said: heapless::Vec::new(),
+    };
     let end = talk.attend(state, hook.timeout.map(Duration::from_secs)).map_err(failed)?;
     if matches!(end, End::Status(0)) {
         return Ok(());
@@ -95,7 +101,13 @@ fn vector<'a>(strings: Strings<'a>, otherwise: Option<&'a CStr>) -> rustix::io::
 }
 
 /// The hook's side of fork(2): nothing of ours but the pipes, no signal blocked or ignored.
-fn become_hook(input: &OwnedFd, output: &OwnedFd, path: &CStr, argv: &Vector<'_>, envp: &Vector<'_>) -> Errno {
+fn become_hook(
+    input: &OwnedFd,
+    output: &OwnedFd,
+    path: &CStr,
+    argv: &Vector<'_>,
+    envp: &Vector<'_>,
+) -> Errno {
     let moved = rustix::stdio::dup2_stdin(input)
         .and_then(|()| rustix::stdio::dup2_stdout(output))
         .and_then(|()| rustix::stdio::dup2_stderr(output));

@@ -10,7 +10,8 @@ use crate::error::{Context, Result};
 use crate::plan::process::Capabilities;
 
 /// A process whose configuration names no capabilities has none, as with runc and crun.
-pub const NONE: Capabilities = Capabilities { bounding: 0, effective: 0, inheritable: 0, permitted: 0, ambient: 0 };
+pub const NONE: Capabilities =
+    Capabilities { bounding: 0, effective: 0, inheritable: 0, permitted: 0, ambient: 0 };
 
 /// Drops from the bounding set what is not wanted in it. CAP_SETPCAP is still in the effective set.
 pub fn limit(wanted: &Capabilities) -> Result<()> {
@@ -51,7 +52,8 @@ pub fn apply(wanted: &Capabilities) -> Result<()> {
         Err(errno) => return Err(errno).context("prctl", "PR_CAP_AMBIENT_CLEAR_ALL"),
     }
     for one in set(granted.ambient).iter() {
-        thread::configure_capability_in_ambient_set(one, true).context("PR_CAP_AMBIENT_RAISE", number(one))?;
+        thread::configure_capability_in_ambient_set(one, true)
+            .context("PR_CAP_AMBIENT_RAISE", number(one))?;
     }
     Ok(())
 }
@@ -79,7 +81,8 @@ fn within(wanted: &Capabilities, held: u64, bounding: u64) -> Capabilities {
 
 /// The bounding set as it is now.
 fn bounding() -> u64 {
-    let held = |&number: &u32| thread::capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));
+    let held =
+        |&number: &u32| thread::capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number));
     (0..u64::BITS).filter(|number| held(number) == Ok(true)).fold(0, |all, number| all | 1 << number)
 }
 
@@ -108,7 +111,13 @@ mod tests {
 
     #[test]
     fn effective_is_within_permitted_and_ambient_within_both() {
-        let wanted = Capabilities { permitted: 0b01, effective: 0b11, inheritable: 0b10, ambient: 0b11, bounding: 0b11 };
+        let wanted = Capabilities {
+            permitted: 0b01,
+            effective: 0b11,
+            inheritable: 0b10,
+            ambient: 0b11,
+            bounding: 0b11,
+        };
         let granted = within(&wanted, 0b11, 0b11);
         assert_eq!((granted.effective, granted.ambient), (0b01, 0));
     }

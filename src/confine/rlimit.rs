@@ -11,7 +11,8 @@ use crate::sys::process;
 pub fn apply(plan: &Plan<'_>) -> Result<()> {
     for limit in plan.each::<Rlimit>() {
         let limit = limit?;
-        process::set_limit(None, limit.resource, limit.soft, limit.hard).map_err(|errno| failed(&limit, errno))?;
+        process::set_limit(None, limit.resource, limit.soft, limit.hard)
+            .map_err(|errno| failed(&limit, errno))?;
     }
     Ok(())
 }
@@ -21,9 +22,11 @@ pub fn apply(plan: &Plan<'_>) -> Result<()> {
 pub fn raise(plan: &Plan<'_>, pid: i32) -> Result<()> {
     for limit in plan.each::<Rlimit>() {
         let limit = limit?;
-        let (soft, hard) = process::limit(Some(pid), limit.resource).map_err(|errno| failed(&limit, errno))?;
+        let (soft, hard) =
+            process::limit(Some(pid), limit.resource).map_err(|errno| failed(&limit, errno))?;
         if limit.hard > hard {
-            process::set_limit(Some(pid), limit.resource, soft, limit.hard).map_err(|errno| failed(&limit, errno))?;
+            process::set_limit(Some(pid), limit.resource, soft, limit.hard)
+                .map_err(|errno| failed(&limit, errno))?;
         }
     }
     Ok(())

@@ -33,7 +33,8 @@ pub fn apply(plan: &Plan<'_>) -> Result<()> {
             | ResolveFlags::NO_SYMLINKS;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let named = |op, errno| Error::system(op, format_args!("/proc/sys/{}", shown(path)), errno);
-        let file = rustix::fs::openat2(&sys, path, flags, Mode::empty(), resolve).map_err(|errno| named("openat2", errno))?;
+        let file = rustix::fs::openat2(&sys, path, flags, Mode::empty(), resolve)
+            .map_err(|errno| named("openat2", errno))?;
         // One write: the kernel takes a value as a whole.
         rustix::io::write(&file, value.to_bytes()).map_err(|errno| named("write", errno))?;
     }
@@ -56,8 +57,9 @@ fn open() -> Result<OwnedFd> {
 fn detached() -> rustix::io::Result<OwnedFd> {
     let proc = rustix::mount::fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_create(&proc)?;
-    let attributes =
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     rustix::mount::fsmount(&proc, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 

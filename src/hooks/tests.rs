@@ -16,7 +16,9 @@ fn with_hooks<T>(scripts: &[(&str, Option<u32>)], use_it: impl FnOnce(&Plan<'_>)
             hook.u32(1, PRESTART);
             hook.u32(2, index as u32);
             hook.string(3, c"/bin/sh");
-            hook.nest(4, |args| [c"hook", c"-c", script.as_c_str()].iter().for_each(|arg| args.string(1, arg)));
+            hook.nest(4, |args| {
+                [c"hook", c"-c", script.as_c_str()].iter().for_each(|arg| args.string(1, arg))
+            });
             hook.nest(5, |env| env.string(1, c"GIVEN=yes"));
             if let Some(timeout) = timeout {
                 hook.u64(6, u64::from(*timeout));
@@ -129,7 +131,8 @@ fn a_hook_that_is_not_there_is_named() {
     });
     let message = writer.finish().unwrap();
     let error = run(PRESTART, &Plan::new(Message::parse(message).unwrap().0), b"").unwrap_err().to_string();
-    let expected = "hooks.prestart[0]: /nowhere/hook: exit status 127: execve: ENOENT (No such file or directory)";
+    let expected =
+        "hooks.prestart[0]: /nowhere/hook: exit status 127: execve: ENOENT (No such file or directory)";
     assert_eq!(error, expected);
 }
 
@@ -138,5 +141,8 @@ fn a_hook_has_no_descriptor_of_ours() {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let _inherited = rustix::fs::openat(rustix::fs::CWD, c"/", flags, rustix::fs::Mode::empty()).unwrap();
     // The glob's own descriptor of the directory is the fourth.
-    assert_eq!(run_scripts(&[("set -- /proc/self/fd/*; test $# -le 4 || { echo $*; exit 1; }", None)], b""), Ok(()));
+    assert_eq!(
+        run_scripts(&[("set -- /proc/self/fd/*; test $# -le 4 || { echo $*; exit 1; }", None)], b""),
+        Ok(())
+    );
 }

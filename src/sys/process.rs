@@ -44,7 +44,8 @@ pub struct Vector<'a> {
 impl<'a> Vector<'a> {
     /// mmap(2): room for `count` strings. Their number has no bound of ours.
     pub fn new(count: usize) -> Result<Self, Errno> {
-        let room = count.checked_add(1).and_then(|all| all.checked_mul(size_of::<usize>())).ok_or(Errno::NOMEM)?;
+        let room =
+            count.checked_add(1).and_then(|all| all.checked_mul(size_of::<usize>())).ok_or(Errno::NOMEM)?;
         let bytes = super::memory::anonymous(room)?;
         // SAFETY: any bytes are numbers. A mapping begins at a page, so that nothing is cut off in front.
         let (_, pointers, _) = unsafe { bytes.align_to_mut() };
@@ -55,7 +56,8 @@ impl<'a> Vector<'a> {
     pub fn push(&mut self, text: &'a CStr) -> Result<(), Errno> {
         // The last one stays null.
         let last = self.pointers.len().saturating_sub(1);
-        let place = self.pointers.get_mut(..last).and_then(|all| all.get_mut(self.len)).ok_or(Errno::TOOBIG)?;
+        let place =
+            self.pointers.get_mut(..last).and_then(|all| all.get_mut(self.len)).ok_or(Errno::TOOBIG)?;
         *place = text.as_ptr().expose_provenance();
         self.len += 1;
         Ok(())
@@ -64,7 +66,10 @@ impl<'a> Vector<'a> {
     /// The strings, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &'a CStr> + use<'a, '_> {
         // SAFETY: the first `len` pointers came from strings that live for `'a`.
-        self.pointers.iter().take(self.len).map(|&at| unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance(at)) })
+        self.pointers
+            .iter()
+            .take(self.len)
+            .map(|&at| unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance(at)) })
     }
 
     fn as_ptr(&self) -> *const *const c_char {
@@ -145,7 +150,10 @@ mod tests {
     #[test]
     fn a_vector_holds_as_many_as_it_was_made_for() {
         let mut vector = Vector::new(2).unwrap();
-        assert_eq!((vector.push(c"a"), vector.push(c"b"), vector.push(c"c")), (Ok(()), Ok(()), Err(Errno::TOOBIG)));
+        assert_eq!(
+            (vector.push(c"a"), vector.push(c"b"), vector.push(c"c")),
+            (Ok(()), Ok(()), Err(Errno::TOOBIG))
+        );
         assert!(vector.iter().eq([c"a", c"b"]));
         assert_eq!(vector.pointers, [vector.pointers[0], vector.pointers[1], 0]);
     }
