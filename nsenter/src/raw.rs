@@ -28,7 +28,7 @@ fn check(result: usize) -> Result<usize> {
 }
 
 /// A descriptor that is closed when dropped.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Fd(RawFd);
 
 impl Fd {

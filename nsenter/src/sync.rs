@@ -6,10 +6,11 @@
 //!        | BOOT (+ pidfds) ----------->|
 //!        |<--------------- MAP_PLEASE -|          only when BOOT says `maps`
 //!        | MAP_DONE ------------------>|
-//!        | PLAN (+ descriptors) - - - -|- - - - - - - ->|   stays in the socket until init reads it
+//!        | SETUP (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
 //!        |<---------------------- PID -| exits          |   unless `collapsed`: the child *is* init
 //!        |<------------------------------ HOOKS_PLEASE -|   when asked for
 //!        | HOOKS_DONE --------------------------------->|
+//!        |<---------------------- CONSOLE (+ master) -|   when there is a terminal
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
 //!        |<- ERROR{op, subject, errno} -|- - - - - - - -|   at any time, instead; then the stage exits
@@ -25,7 +26,7 @@
 
 use crate::attr::{self, HEADER, Message, Writer};
 use crate::error::{Context, Error, OP, SUBJECT, Text};
-use crate::raw::{self, Errno, RawFd};
+use crate::raw::{self, Errno, Fd, RawFd};
 
 pub use crate::raw::{FDS, Fds};
 
@@ -51,6 +52,10 @@ pub enum Kind {
     Ready = 0x17,
     /// A stage has failed and exits.
     Error = 0x18,
+    /// What init needs of this host, with descriptors; sent before PLAN. nsenter does not look inside.
+    Setup = 0x19,
+    /// The master side of the terminal that init has opened: one descriptor.
+    Console = 0x1a,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -66,7 +71,7 @@ mod kind {
 const SMALL: usize = HEADER + 4 + OP + 4 + 4 + SUBJECT + 4 + 8;
 
 /// What the runtime hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Write the maps, then say MAP_DONE.
     MapPlease,
@@ -74,6 +79,8 @@ pub enum Answer {
     Pid(i32),
     /// Run the hooks, then say HOOKS_DONE.
     HooksPlease,
+    /// The terminal's master side.
+    Console(Fd),
     /// Init is about to call execve.
     Ready,
     /// End of file: after READY, execve has happened.
@@ -197,8 +204,9 @@ impl Channel {
     /// Waits for the next message, in the runtime. ERROR comes out as the error that it tells.
     pub fn answer(&self) -> Result<Answer, Error> {
         let mut buffer = [0; SMALL];
-        match self.recv(&mut buffer, &mut Fds::default())? {
-            Some(message) => parse_answer(&message),
+        let mut fds = Fds::default();
+        match self.recv(&mut buffer, &mut fds)? {
+            Some(message) => parse_answer(&message, &mut fds),
             None => Ok(Answer::Closed),
         }
     }
@@ -273,7 +281,8 @@ fn string(writer: &mut Writer<'_>, kind: u16, text: &str) {
     writer.end(open);
 }
 
-fn parse_answer(message: &Message<'_>) -> Result<Answer, Error> {
+fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
+    const CONSOLE: u16 = Kind::Console as u16;
     const MAP_PLEASE: u16 = Kind::MapPlease as u16;
     const PID: u16 = Kind::Pid as u16;
     const HOOKS_PLEASE: u16 = Kind::HooksPlease as u16;
@@ -283,6 +292,11 @@ fn parse_answer(message: &Message<'_>) -> Result<Answer, Error> {
         MAP_PLEASE => Ok(Answer::MapPlease),
         HOOKS_PLEASE => Ok(Answer::HooksPlease),
         READY => Ok(Answer::Ready),
+        CONSOLE => {
+            let master =
+                fds.take(0).ok_or_else(|| Error::refused("message", b"a console without a descriptor"));
+            master.map(Answer::Console)
+        }
         PID => parse_pid(message).map(Answer::Pid).map_err(Error::from),
         ERROR => Err(parse_error(message).unwrap_or_else(Error::from)),
         _ => Err(Error::refused("message", b"not one that a stage sends")),
