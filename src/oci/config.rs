@@ -1,39 +1,32 @@
 //! The top of config.json.
 
 use super::view;
-use crate::wire::json::{Node, Text};
 
 view! {
     /// The whole configuration.
     Config {
-        "ociVersion" oci_version: Text<'a>,
+        "ociVersion" oci_version,
         /// [`Root`]
-        "root" root: Node<'a>,
+        "root" root,
         /// [`super::Process`]
-        "process" process: Node<'a>,
-        "hostname" hostname: Option<Text<'a>>,
-        "domainname" domainname: Option<Text<'a>>,
+        "process" process,
+        "hostname" hostname,
+        "domainname" domainname,
         /// List of [`super::Mount`]
-        "mounts" mounts: Node<'a>,
+        "mounts" mounts,
         /// [`super::Hooks`]
-        "hooks" hooks: Node<'a>,
+        "hooks" hooks,
         /// Strings by name
-        "annotations" annotations: Node<'a>,
+        "annotations" annotations,
         /// [`super::Linux`]
-        "linux" linux: Node<'a>,
-        // Other platforms' properties: not applicable on Linux.
-        "solaris" solaris: Node<'a>,
-        "windows" windows: Node<'a>,
-        "vm" vm: Node<'a>,
-        "zos" zos: Node<'a>,
-        "freebsd" freebsd: Node<'a>,
+        "linux" linux,
     }
 }
 
 view! {
     /// The root filesystem.
     Root {
-        "path" path: Text<'a>,
-        "readonly" readonly: bool,
+        "path" path,
+        "readonly" readonly,
     }
 }

@@ -1,29 +1,28 @@
 //! `hooks`: programs run at six moments of the container's life.
 
 use super::view;
-use crate::wire::json::{Node, Text};
 
 view! {
     /// Lists of [`Hook`], by moment.
     Hooks {
-        "prestart" prestart: Node<'a>,
-        "createRuntime" create_runtime: Node<'a>,
-        "createContainer" create_container: Node<'a>,
-        "startContainer" start_container: Node<'a>,
-        "poststart" poststart: Node<'a>,
-        "poststop" poststop: Node<'a>,
+        "prestart" prestart,
+        "createRuntime" create_runtime,
+        "createContainer" create_container,
+        "startContainer" start_container,
+        "poststart" poststart,
+        "poststop" poststop,
     }
 }
 
 view! {
     /// One program.
     Hook {
-        "path" path: Text<'a>,
+        "path" path,
         /// List of strings
-        "args" args: Node<'a>,
+        "args" args,
         /// List of strings
-        "env" env: Node<'a>,
+        "env" env,
         /// Seconds.
-        "timeout" timeout: Option<i64>,
+        "timeout" timeout,
     }
 }

@@ -1,19 +1,18 @@
 //! `mounts[]`.
 
 use super::view;
-use crate::wire::json::{Node, Text};
 
 view! {
     /// One mount.
     Mount {
-        "destination" destination: Text<'a>,
-        "source" source: Option<Text<'a>>,
+        "destination" destination,
+        "source" source,
         /// List of strings
-        "options" options: Node<'a>,
-        "type" kind: Option<Text<'a>>,
+        "options" options,
+        "type" kind,
         /// List of [`super::linux::IdMapping`]
-        "uidMappings" uid_mappings: Node<'a>,
+        "uidMappings" uid_mappings,
         /// List of [`super::linux::IdMapping`]
-        "gidMappings" gid_mappings: Node<'a>,
+        "gidMappings" gid_mappings,
     }
 }

@@ -1,70 +1,69 @@
 //! `process`: what runs, as whom, with what rights.
 
 use super::view;
-use crate::wire::json::{Node, Text};
 
 view! {
     /// The container's process, or one that `exec` adds.
     Process {
-        "terminal" terminal: bool,
+        "terminal" terminal,
         /// [`ConsoleSize`]
-        "consoleSize" console_size: Node<'a>,
-        "cwd" cwd: Text<'a>,
+        "consoleSize" console_size,
+        "cwd" cwd,
         /// List of strings
-        "env" env: Node<'a>,
+        "env" env,
         /// List of strings
-        "args" args: Node<'a>,
+        "args" args,
         /// List of [`Rlimit`]
-        "rlimits" rlimits: Node<'a>,
-        "apparmorProfile" apparmor_profile: Option<Text<'a>>,
+        "rlimits" rlimits,
+        "apparmorProfile" apparmor_profile,
         /// [`Capabilities`]
-        "capabilities" capabilities: Node<'a>,
-        "noNewPrivileges" no_new_privileges: bool,
-        "oomScoreAdj" oom_score_adj: Option<i32>,
-        "scheduler" scheduler: Node<'a>,
-        "selinuxLabel" selinux_label: Option<Text<'a>>,
-        "ioPriority" io_priority: Node<'a>,
-        "execCPUAffinity" exec_cpu_affinity: Node<'a>,
+        "capabilities" capabilities,
+        "noNewPrivileges" no_new_privileges,
+        "oomScoreAdj" oom_score_adj,
+        "scheduler" scheduler,
+        "selinuxLabel" selinux_label,
+        "ioPriority" io_priority,
+        "execCPUAffinity" exec_cpu_affinity,
         /// [`User`]
-        "user" user: Node<'a>,
+        "user" user,
     }
 }
 
 view! {
     /// The console's size in characters.
     ConsoleSize {
-        "height" height: u32,
-        "width" width: u32,
+        "height" height,
+        "width" width,
     }
 }
 
 view! {
     /// A resource limit (getrlimit(2)).
     Rlimit {
-        "type" kind: Text<'a>,
-        "soft" soft: u64,
-        "hard" hard: u64,
+        "type" kind,
+        "soft" soft,
+        "hard" hard,
     }
 }
 
 view! {
     /// Sets of capability names (capabilities(7)), each a list of strings.
     Capabilities {
-        "effective" effective: Node<'a>,
-        "bounding" bounding: Node<'a>,
-        "inheritable" inheritable: Node<'a>,
-        "permitted" permitted: Node<'a>,
-        "ambient" ambient: Node<'a>,
+        "effective" effective,
+        "bounding" bounding,
+        "inheritable" inheritable,
+        "permitted" permitted,
+        "ambient" ambient,
     }
 }
 
 view! {
-    /// Identity. Docker leaves out what is 0, and the schema lets it.
+    /// Identity.
     User {
-        "uid" uid: Option<u32>,
-        "gid" gid: Option<u32>,
-        "umask" umask: Option<u32>,
+        "uid" uid,
+        "gid" gid,
+        "umask" umask,
         /// List of numbers
-        "additionalGids" additional_gids: Node<'a>,
+        "additionalGids" additional_gids,
     }
 }

@@ -1,146 +1,145 @@
 //! `linux.resources`: what the container may use. The same object comes to `update`.
 
 use super::view;
-use crate::wire::json::{Node, Text};
 
 view! {
     /// All limits.
     Resources {
-        /// Rdma by device name: [`Rdma`]
-        "rdma" rdma: Node<'a>,
+        /// [`Rdma`] by device name
+        "rdma" rdma,
         /// Strings by file name
-        "unified" unified: Node<'a>,
+        "unified" unified,
         /// List of [`DeviceRule`]
-        "devices" devices: Node<'a>,
+        "devices" devices,
         /// [`Memory`]
-        "memory" memory: Node<'a>,
+        "memory" memory,
         /// [`Cpu`]
-        "cpu" cpu: Node<'a>,
+        "cpu" cpu,
         /// [`Pids`]
-        "pids" pids: Node<'a>,
+        "pids" pids,
         /// [`BlockIo`]
-        "blockIO" block_io: Node<'a>,
+        "blockIO" block_io,
         /// List of [`HugepageLimit`]
-        "hugepageLimits" hugepage_limits: Node<'a>,
+        "hugepageLimits" hugepage_limits,
         /// [`Network`]
-        "network" network: Node<'a>,
+        "network" network,
     }
 }
 
 view! {
     /// One line of the device cgroup.
     DeviceRule {
-        "allow" allow: bool,
-        "type" kind: Option<Text<'a>>,
-        "major" major: Option<i64>,
-        "minor" minor: Option<i64>,
-        "access" access: Option<Text<'a>>,
+        "allow" allow,
+        "type" kind,
+        "major" major,
+        "minor" minor,
+        "access" access,
     }
 }
 
 view! {
     /// Bytes; -1 is no limit.
     Memory {
-        "limit" limit: Option<i64>,
-        "reservation" reservation: Option<i64>,
-        "swap" swap: Option<i64>,
-        "kernel" kernel: Option<i64>,
-        "kernelTCP" kernel_tcp: Option<i64>,
-        "swappiness" swappiness: Option<u64>,
-        "disableOOMKiller" disable_oom_killer: Option<bool>,
-        "useHierarchy" use_hierarchy: Option<bool>,
-        "checkBeforeUpdate" check_before_update: bool,
+        "limit" limit,
+        "reservation" reservation,
+        "swap" swap,
+        "kernel" kernel,
+        "kernelTCP" kernel_tcp,
+        "swappiness" swappiness,
+        "disableOOMKiller" disable_oom_killer,
+        "useHierarchy" use_hierarchy,
+        "checkBeforeUpdate" check_before_update,
     }
 }
 
 view! {
     /// Processor time in µs, and which processors and memory nodes.
     Cpu {
-        "shares" shares: Option<u64>,
-        "quota" quota: Option<i64>,
-        "burst" burst: Option<u64>,
-        "period" period: Option<u64>,
-        "realtimeRuntime" realtime_runtime: Option<i64>,
-        "realtimePeriod" realtime_period: Option<u64>,
-        "cpus" cpus: Option<Text<'a>>,
-        "mems" mems: Option<Text<'a>>,
-        "idle" idle: Option<i64>,
+        "shares" shares,
+        "quota" quota,
+        "burst" burst,
+        "period" period,
+        "realtimeRuntime" realtime_runtime,
+        "realtimePeriod" realtime_period,
+        "cpus" cpus,
+        "mems" mems,
+        "idle" idle,
     }
 }
 
 view! {
     /// Number of tasks.
     Pids {
-        "limit" limit: Option<i64>,
+        "limit" limit,
     }
 }
 
 view! {
     /// Weights and throttles of block devices.
     BlockIo {
-        "weight" weight: Option<u16>,
-        "leafWeight" leaf_weight: Option<u16>,
+        "weight" weight,
+        "leafWeight" leaf_weight,
         /// List of [`WeightDevice`]
-        "weightDevice" weight_device: Node<'a>,
+        "weightDevice" weight_device,
         /// List of [`ThrottleDevice`]
-        "throttleReadBpsDevice" throttle_read_bps_device: Node<'a>,
+        "throttleReadBpsDevice" throttle_read_bps_device,
         /// List of [`ThrottleDevice`]
-        "throttleWriteBpsDevice" throttle_write_bps_device: Node<'a>,
+        "throttleWriteBpsDevice" throttle_write_bps_device,
         /// List of [`ThrottleDevice`]
-        "throttleReadIOPSDevice" throttle_read_iops_device: Node<'a>,
+        "throttleReadIOPSDevice" throttle_read_iops_device,
         /// List of [`ThrottleDevice`]
-        "throttleWriteIOPSDevice" throttle_write_iops_device: Node<'a>,
+        "throttleWriteIOPSDevice" throttle_write_iops_device,
     }
 }
 
 view! {
     /// One device's weights.
     WeightDevice {
-        "major" major: i64,
-        "minor" minor: i64,
-        "weight" weight: Option<u16>,
-        "leafWeight" leaf_weight: Option<u16>,
+        "major" major,
+        "minor" minor,
+        "weight" weight,
+        "leafWeight" leaf_weight,
     }
 }
 
 view! {
     /// One device's bytes or operations per second.
     ThrottleDevice {
-        "major" major: i64,
-        "minor" minor: i64,
-        "rate" rate: u64,
+        "major" major,
+        "minor" minor,
+        "rate" rate,
     }
 }
 
 view! {
     /// Huge pages of one size.
     HugepageLimit {
-        "pageSize" page_size: Text<'a>,
-        "limit" limit: u64,
+        "pageSize" page_size,
+        "limit" limit,
     }
 }
 
 view! {
     /// Marks on packets, and priorities of interfaces.
     Network {
-        "classID" class_id: Option<u32>,
+        "classID" class_id,
         /// List of [`InterfacePriority`]
-        "priorities" priorities: Node<'a>,
+        "priorities" priorities,
     }
 }
 
 view! {
     /// One interface's priority.
     InterfacePriority {
-        "name" name: Text<'a>,
-        "priority" priority: u32,
+        "name" name,
+        "priority" priority,
     }
 }
 
 view! {
     /// Limits of one RDMA device.
     Rdma {
-        "hcaHandles" hca_handles: Option<u32>,
-        "hcaObjects" hca_objects: Option<u32>,
+        "hcaHandles" hca_handles,
+        "hcaObjects" hca_objects,
     }
 }
