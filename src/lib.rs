@@ -5,6 +5,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod cgroup;
 pub mod cmd;
 pub mod confine;
 pub mod container;

@@ -45,3 +45,12 @@ pub const LATE_MOUNTS: usize = 32;
 
 /// Deepest directory that `tmpcopyup` copies: each level holds two descriptors and a buffer on the stack.
 pub const COPY_DEPTH: usize = 64;
+
+/// Names and mount points of all hierarchies together; the usual fourteen need 800 bytes.
+pub const CGROUP_NAMES: usize = 8192;
+
+/// How deep cgroups inside the container's are searched for processes. The stack pays 4 KB for each.
+pub const CGROUP_DEPTH: u32 = 64;
+
+/// Instructions in a device program (`BPF_MAXINSNS` of older kernels): some 700 rules.
+pub const DEVICE_CODE: usize = 4096;

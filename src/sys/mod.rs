@@ -4,8 +4,10 @@
 //! lacks, through `sc`. No loop, no policy, no message: errors are bare errnos.
 
 pub mod arguments;
+pub mod bpf;
 pub mod descriptor;
 pub mod exe;
+pub mod fd;
 pub mod memory;
 pub mod mount;
 pub mod pidfd;

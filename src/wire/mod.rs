@@ -1,4 +1,5 @@
 //! Bytes and values, pure: each file knows one format and nothing of what it is used for.
 
+pub mod cgroupfs;
 pub mod json;
 pub mod time;

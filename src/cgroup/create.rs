@@ -1,0 +1,308 @@
+//! The container's directory in every hierarchy: made, or accepted when it is there, empty and thawed.
+
+use core::ffi::CStr;
+
+use rustix::fs::{AtFlags, CWD, Mode as Permissions, mkdir, unlinkat};
+use rustix::io::Errno;
+
+use super::{Cgroups, Hierarchy, Mode};
+use crate::error::{Context, Error, Result};
+use crate::plan::{Plan, kind};
+use crate::sys::fd::{read_at, write_at};
+use crate::text::{PathBuf, shown};
+
+/// Limits of the plan. Device rules are none: without root they mean nothing, as devices cannot be made.
+const LIMITS: [(u16, &str); 11] = [
+    (kind::MEMORY, "memory"),
+    (kind::CPU, "cpu"),
+    (kind::CPUSET, "cpu"),
+    (kind::PIDS, "pids"),
+    (kind::BLOCK_IO, "blockIO"),
+    (kind::BLOCK_DEVICE, "blockIO"),
+    (kind::HUGE_PAGE, "hugepageLimits"),
+    (kind::NETWORK, "network"),
+    (kind::NETWORK_PRIORITY, "network"),
+    (kind::RDMA, "rdma"),
+    (kind::UNIFIED, "unified"),
+];
+
+/// What became of one hierarchy's directory.
+enum Made {
+    /// It can be entered.
+    Ready,
+    /// There is no such hierarchy where it was sought.
+    Elsewhere,
+}
+
+impl Cgroups {
+    /// Makes the directory `path`, counted from each hierarchy's mount point, and the parents that it
+    /// lacks. On an error nothing that was made is left.
+    ///
+    /// `rootless`: where an ordinary user may not make cgroups and asks for no limits, the container
+    /// stays in its caller's, and the mode becomes [`Mode::None`].
+    pub fn create(&mut self, path: &CStr, plan: &Plan<'_>, rootless: bool) -> Result<()> {
+        self.rootless = rootless;
+        self.path = normal(path)?;
+        let done = match self.mode {
+            Mode::None => Ok(()),
+            Mode::V1 => self.create_v1(plan),
+            Mode::V2 => self.create_v2(),
+        };
+        if let Err(error) = done {
+            let _ = self.destroy();
+            let denied = matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS));
+            if !(rootless && denied && limited(plan)?.is_none()) {
+                return Err(error);
+            }
+            self.hierarchies.clear();
+            self.mode = Mode::None;
+        }
+        match limited(plan)? {
+            Some(field) if self.mode == Mode::None => {
+                let reason = if rootless {
+                    "this user may not make cgroups"
+                } else {
+                    "no cgroup filesystem is mounted"
+                };
+                Err(Error::refused("linux.resources", format_args!("{field}: {reason}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create_v1(&mut self, plan: &Plan<'_>) -> Result<()> {
+        let (mut at, mut located) = (0, false);
+        while let Some(hierarchy) = self.hierarchies.get(at) {
+            let (made, outcome) = self.make(hierarchy);
+            let mut tasks = None;
+            let outcome = match outcome {
+                Ok(Made::Ready) => match self.open_tasks(hierarchy) {
+                    Ok(file) => Ok({
+                        tasks = Some(file);
+                        Made::Ready
+                    }),
+                    // mkdir(2) went well, but not in a cgroup filesystem.
+                    Err(error) if error.errno() == Some(Errno::NOENT) => {
+                        let _ = unlinkat(CWD, self.place(hierarchy)?.as_cstr(), AtFlags::REMOVEDIR);
+                        Ok(Made::Elsewhere)
+                    }
+                    Err(error) => Err(error),
+                },
+                other => other,
+            };
+            if let Some(hierarchy) = self.hierarchies.get_mut(at) {
+                hierarchy.made = made;
+                hierarchy.tasks = tasks;
+            }
+            match outcome? {
+                Made::Ready => at += 1,
+                Made::Elsewhere if located => drop(self.hierarchies.remove(at)),
+                Made::Elsewhere => {
+                    self.locate()?;
+                    located = true;
+                }
+            }
+        }
+        if self.hierarchies.is_empty() {
+            self.mode = Mode::None;
+        }
+        match self.hierarchies.iter().find(|hierarchy| hierarchy.made > 0 && self.is_cpuset(hierarchy)) {
+            Some(hierarchy) => self.inherit_cpuset(hierarchy, plan),
+            None => Ok(()),
+        }
+    }
+
+    fn create_v2(&mut self) -> Result<()> {
+        let Some(hierarchy) = self.hierarchies.first() else { return Ok(()) };
+        let (made, outcome) = self.make(hierarchy);
+        if let Some(hierarchy) = self.hierarchies.first_mut() {
+            hierarchy.made = made;
+        }
+        match outcome? {
+            Made::Ready => self.enable_controllers(),
+            Made::Elsewhere => Err(Error::system("mkdir", &self.path, Errno::NOENT)),
+        }
+    }
+
+    /// mkdir(2) of the directory, and of its parents when they are missing. Tells how many it made,
+    /// also on an error.
+    fn make(&self, hierarchy: &Hierarchy) -> (u32, Result<Made>) {
+        let path = match self.place(hierarchy) {
+            Ok(path) => path,
+            Err(error) => return (0, Err(error)),
+        };
+        let (permissions, mut parents) = (Permissions::from_raw_mode(0o755), 0);
+        // Another container that ends may remove the parent that we share between two of our steps.
+        for _ in 0..16 {
+            match mkdir(path.as_cstr(), permissions) {
+                Ok(()) => return (parents + 1, Ok(Made::Ready)),
+                Err(Errno::EXIST) => return (0, self.reusable(hierarchy).map(|()| Made::Ready)),
+                Err(Errno::NOENT) => match self.make_parents(hierarchy) {
+                    Ok(Some(made)) => parents = made.max(parents),
+                    Ok(None) => return (0, Ok(Made::Elsewhere)),
+                    Err(error) => return (0, Err(error)),
+                },
+                // The mount point is a file, or below one.
+                Err(Errno::NOTDIR) => return (0, Ok(Made::Elsewhere)),
+                Err(errno) => return (0, Err(Error::system("mkdir", &path, errno))),
+            }
+        }
+        (0, Err(Error::system("mkdir", &path, Errno::NOENT)))
+    }
+
+    /// Makes what lies between the mount point and the directory. `None`: there is no mount point.
+    fn make_parents(&self, hierarchy: &Hierarchy) -> Result<Option<u32>> {
+        let whole = self.place(hierarchy)?;
+        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let (mut made, mut first) = (0, true);
+        let mut path = PathBuf::new();
+        for end in levels(whole.as_bytes(), top).filter(|&end| end != whole.as_bytes().len()) {
+            path.truncate(0);
+            let _ = path.push(whole.as_bytes().get(..end).unwrap_or_default());
+            match mkdir(path.as_cstr(), Permissions::from_raw_mode(0o755)) {
+                Ok(()) => made += 1,
+                Err(Errno::EXIST) => made = 0,
+                Err(Errno::NOENT) if first => return Ok(None),
+                // A parent went away: the caller begins again.
+                Err(Errno::NOENT) => return Ok(Some(made)),
+                Err(errno) => return Err(Error::system("mkdir", &path, errno)),
+            }
+            first = false;
+        }
+        Ok(if first { None } else { Some(made) })
+    }
+
+    /// A directory that was there before must be empty and thawed, or the limits would hit, and a
+    /// later kill would kill, somebody else (as runc does; config-linux.md, Cgroups Path).
+    fn reusable(&self, hierarchy: &Hierarchy) -> Result<()> {
+        let mut count = 0u32;
+        self.visit(hierarchy, &mut |_| count += 1)?;
+        if count > 0 {
+            let reason = format_args!("{count} process(es) found");
+            return Err(Error::refused("container's cgroup is not empty", reason));
+        }
+        if self.is_frozen(hierarchy) {
+            return Err(Error::refused("container's cgroup unexpectedly frozen", &self.path));
+        }
+        Ok(())
+    }
+
+    fn is_cpuset(&self, hierarchy: &Hierarchy) -> bool {
+        self.holding("cpuset").is_some_and(|other| core::ptr::eq(other, hierarchy))
+    }
+
+    /// v1's new cpusets are empty and cannot be entered: each level that lacks one gets its parent's,
+    /// but where the plan is going to write the container's own.
+    fn inherit_cpuset(&self, hierarchy: &Hierarchy, plan: &Plan<'_>) -> Result<()> {
+        let own = plan.one::<crate::plan::resources::Cpuset<'_>>()?;
+        let own_cpus = own.is_some_and(|own| own.cpus.is_some());
+        let own_mems = own.is_some_and(|own| own.mems.is_some());
+        for (name, own) in [(c"cpuset.cpus", own_cpus), (c"cpuset.mems", own_mems)] {
+            self.inherit(hierarchy, name, own)?;
+        }
+        Ok(())
+    }
+
+    fn inherit(&self, hierarchy: &Hierarchy, name: &CStr, own: bool) -> Result<()> {
+        let whole = self.place(hierarchy)?;
+        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let mut buffer = [0; 4096];
+        let mut path = PathBuf::new();
+        let file = |path: &mut PathBuf, end: usize| {
+            path.truncate(0);
+            let _ = path.push(whole.as_bytes().get(..end).unwrap_or_default());
+            let _ = path.join(name.to_bytes());
+        };
+        // Upwards to the first that has some; ours has none.
+        let mut from = whole.as_bytes().len();
+        let len = loop {
+            let parent = whole.as_bytes().get(..from).unwrap_or_default();
+            let Some(end) = parent.iter().rposition(|&byte| byte == b'/').filter(|&end| end >= top) else {
+                return Ok(());
+            };
+            from = end;
+            file(&mut path, from);
+            let text = read_at(CWD, path.as_cstr(), &mut buffer).context("read", &path)?;
+            if !text.trim_ascii().is_empty() {
+                break text.trim_ascii_end().len();
+            }
+        };
+        let value = buffer.get(..len).unwrap_or_default();
+        // And down again.
+        let last = whole.as_bytes().len();
+        for end in levels(whole.as_bytes(), from).filter(|&end| !(own && end == last)) {
+            file(&mut path, end);
+            write_at(CWD, path.as_cstr(), value).context("write", &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first kind of limit that the plan asks for.
+fn limited(plan: &Plan<'_>) -> Result<Option<&'static str>> {
+    for (kind, field) in LIMITS {
+        if plan.has(kind)? {
+            return Ok(Some(field));
+        }
+    }
+    Ok(None)
+}
+
+/// Ends of the paths that lead from `text[..top]` to the whole, that included.
+pub(super) fn levels(text: &[u8], top: usize) -> impl Iterator<Item = usize> {
+    let slashes = text.iter().enumerate().filter(move |&(at, &byte)| byte == b'/' && at > top);
+    slashes.map(|(at, _)| at).chain(core::iter::once(text.len()))
+}
+
+/// `/a/b` out of any way to write it. A relative path counts from the mount point, too: the spec leaves
+/// the place to the runtime, and so it is the same wherever we are called from.
+fn normal(path: &CStr) -> Result<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.to_bytes().split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                return Err(Error::refused(
+                    "linux.cgroupsPath",
+                    format_args!("{}: leads upwards", shown(path)),
+                ));
+            }
+            name => {
+                let fits = name.len() <= 255 && normal.push(b"/").and_then(|()| normal.push(name)).is_ok();
+                if !fits {
+                    return Err(Error::refused("linux.cgroupsPath", "too long"));
+                }
+            }
+        }
+    }
+    if normal.as_bytes().is_empty() {
+        return Err(Error::refused("linux.cgroupsPath", "names the root of the hierarchies"));
+    }
+    Ok(normal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_path_is_the_same_however_it_is_written() {
+        for text in [c"/a/b", c"a/b", c"//a/./b/"] {
+            assert_eq!(normal(text).unwrap().as_cstr(), c"/a/b");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_out_or_nowhere_is_refused() {
+        for text in [c"/a/../..", c"..", c"/", c"", c"."] {
+            assert!(normal(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn levels_end_at_each_component() {
+        assert_eq!(levels(b"/m/a/b", 2).collect::<Vec<_>>(), [4, 6]);
+        assert_eq!(levels(b"/m/a", 2).collect::<Vec<_>>(), [4]);
+    }
+}

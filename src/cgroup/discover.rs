@@ -1,0 +1,93 @@
+//! Which hierarchies there are, and where. On the start path: as few system calls as possible, so the
+//! usual mount points are guessed, and the guess is only checked by using it.
+
+use rustix::fs::{CWD, Mode as Permissions, OFlags, open, statfs};
+use rustix::io::{Errno, read};
+
+use super::{Cgroups, Mode, Span};
+use crate::error::{Context, Result};
+use crate::sys::fd::read_at;
+use crate::wire::cgroupfs::{CgroupMount, lines, memberships};
+
+/// Where every distribution mounts them.
+const USUAL: &[u8] = b"/sys/fs/cgroup";
+
+impl Cgroups {
+    /// Looks at `/sys/fs/cgroup` (statfs(2)): the unified hierarchy itself, or the place of v1's mounts,
+    /// whose names /proc/self/cgroup tells.
+    pub fn discover() -> Result<Self> {
+        let mut cgroups = Self::none();
+        let there = statfs(c"/sys/fs/cgroup").map_or(0, |found| found.f_type);
+        if there == libc::CGROUP2_SUPER_MAGIC as _ {
+            cgroups.mode = Mode::V2;
+            cgroups.add(b"", &[USUAL], 0)?;
+            return Ok(cgroups);
+        }
+        let mut buffer = [0; 8192];
+        let text = match read_at(CWD, c"/proc/self/cgroup", &mut buffer) {
+            Ok(text) => text,
+            // A kernel without cgroups, or no /proc.
+            Err(Errno::NOENT) => return Ok(cgroups),
+            Err(errno) => return Err(errno).context("read", "/proc/self/cgroup"),
+        };
+        for hierarchy in memberships(text).filter(|hierarchy| !hierarchy.controllers.is_empty()) {
+            let name = hierarchy.controllers;
+            let name = name.strip_prefix(b"name=").unwrap_or(name);
+            cgroups.add(hierarchy.controllers, &[USUAL, b"/", name], 0)?;
+            cgroups.mode = Mode::V1;
+        }
+        if there != libc::TMPFS_MAGIC as _ || cgroups.mode == Mode::None {
+            cgroups.locate()?;
+        }
+        Ok(cgroups)
+    }
+
+    /// The slow and certain way: /proc/self/mountinfo. Hierarchies that are not mounted are forgotten.
+    pub(super) fn locate(&mut self) -> Result<()> {
+        let mut found = [Span::default(); crate::limits::HIERARCHIES];
+        let mut unified = Span::default();
+        let subject = "/proc/self/mountinfo";
+        let file =
+            open(subject, OFlags::RDONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", subject)?;
+        let mut buffer = [0; 8192];
+        let mut kept = 0;
+        loop {
+            let len = match buffer.get_mut(kept..) {
+                Some(free) => read(&file, free).context("read", subject)?,
+                None => 0,
+            };
+            let text = buffer.get(..kept + len).unwrap_or_default();
+            // The last line may go on in the next piece; one that is longer than all is no cgroup mount.
+            let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1);
+            for mount in lines(text.get(..whole).unwrap_or_default()).filter_map(CgroupMount::parse) {
+                if mount.unified && unified.end == 0 {
+                    unified = self.names.add(&[mount.mountpoint])?;
+                }
+                for (hierarchy, place) in self.hierarchies.iter().zip(&mut found) {
+                    if place.end == 0 && mount.holds(self.names.get(hierarchy.controllers).to_bytes()) {
+                        *place = self.names.add(&[mount.mountpoint])?;
+                    }
+                }
+            }
+            if len == 0 {
+                break;
+            }
+            let end = text.len();
+            buffer.copy_within(whole..end, 0);
+            kept = end - whole;
+        }
+        for (hierarchy, place) in self.hierarchies.iter_mut().zip(found) {
+            hierarchy.mountpoint = place;
+        }
+        self.hierarchies.retain(|hierarchy| hierarchy.mountpoint.end != 0);
+        if self.hierarchies.is_empty() && unified.end != 0 {
+            let controllers = self.names.add(&[])?;
+            let only = super::Hierarchy { controllers, mountpoint: unified, made: 0, tasks: None };
+            let _ = self.hierarchies.push(only);
+            self.mode = Mode::V2;
+        } else if self.hierarchies.is_empty() {
+            self.mode = Mode::None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Pause and resume.
+
+use rustix::fs::CWD;
+
+use super::destroy::Patience;
+use super::{Cgroups, Hierarchy, Mode};
+use crate::error::{Context, Error, Result};
+use crate::sys::fd::{read_at, write_at};
+use crate::wire::cgroupfs::keyed;
+
+impl Cgroups {
+    /// Stops every process in the cgroup and below, and waits until they have. On an error they go on.
+    pub fn freeze(&self) -> Result<()> {
+        let hierarchy = self.freezer()?;
+        let mut patience = Patience::new();
+        self.set_frozen(hierarchy, true)?;
+        while !self.has_frozen(hierarchy)? {
+            // v1 may miss a process that forks while it is at it: asked again, it looks again.
+            if self.mode == Mode::V1 {
+                self.set_frozen(hierarchy, true)?;
+            }
+            if !patience.wait() {
+                let _ = self.set_frozen(hierarchy, false);
+                return Err(Error::refused(
+                    "freeze",
+                    format_args!("{}: some process cannot be stopped", self.path),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.set_frozen(self.freezer()?, false)
+    }
+
+    /// Whether somebody froze the cgroup, or is about to. Without a freezer nobody can.
+    pub fn frozen(&self) -> bool {
+        self.freezer().is_ok_and(|hierarchy| self.is_frozen(hierarchy))
+    }
+
+    /// The same in one hierarchy; no if it has no freezer.
+    pub(super) fn is_frozen(&self, hierarchy: &Hierarchy) -> bool {
+        let (name, thawed): (&[u8], &[u8]) = match self.mode {
+            Mode::V2 => (b"cgroup.freeze", b"0"),
+            _ => (b"freezer.state", b"THAWED"),
+        };
+        let mut buffer = [0; 64];
+        let Ok(file) = self.file(hierarchy, name) else { return false };
+        read_at(CWD, file.as_cstr(), &mut buffer).is_ok_and(|state| state.trim_ascii() != thawed)
+    }
+
+    fn freezer(&self) -> Result<&Hierarchy> {
+        self.holding("freezer")
+            .ok_or_else(|| Error::refused("freeze", "cgroup controller freezer is not mounted"))
+    }
+
+    fn set_frozen(&self, hierarchy: &Hierarchy, frozen: bool) -> Result<()> {
+        let (name, value): (&[u8], &[u8]) = match (self.mode, frozen) {
+            (Mode::V2, true) => (b"cgroup.freeze", b"1"),
+            (Mode::V2, false) => (b"cgroup.freeze", b"0"),
+            (_, true) => (b"freezer.state", b"FROZEN"),
+            (_, false) => (b"freezer.state", b"THAWED"),
+        };
+        let file = self.file(hierarchy, name)?;
+        write_at(CWD, file.as_cstr(), value).context("write", &file)
+    }
+
+    fn has_frozen(&self, hierarchy: &Hierarchy) -> Result<bool> {
+        let name: &[u8] = if self.mode == Mode::V2 { b"cgroup.events" } else { b"freezer.state" };
+        let file = self.file(hierarchy, name)?;
+        let mut buffer = [0; 256];
+        let text = read_at(CWD, file.as_cstr(), &mut buffer).context("read", &file)?;
+        Ok(match self.mode {
+            Mode::V2 => keyed(text, b"frozen") == Some(1),
+            _ => text.trim_ascii() == b"FROZEN",
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! The container's cgroups: made, limited, entered, frozen, emptied and removed.
+//!
+//! Both worlds are one list of hierarchies: v2 is a single one without a controllers' name, v1 has one
+//! for each line of /proc/self/cgroup, and a host without cgroups has none. On a hybrid host the
+//! `unified` hierarchy is left alone: joining it costs a directory and gives the container nothing that
+//! v1 does not. Everything is addressed by path below the mount points, which only root can change;
+//! nothing stays open, so that nothing can leak into the container (CVE-2024-21626).
+//!
+//! It knows nothing of who asks. Invariant: a directory is only removed when it was made here.
+
+mod create;
+mod destroy;
+mod device;
+mod discover;
+mod freeze;
+mod kill;
+mod oom;
+mod set;
+mod v1;
+mod v2;
+
+use core::ffi::CStr;
+
+use nsenter::attr::Writer;
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode as Permissions, OFlags, open};
+
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::plan::namespace::Hierarchy as Noun;
+use crate::plan::{Noun as _, Plan};
+use crate::sys::fd::write_at;
+use crate::text::PathBuf;
+
+/// What this host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// No cgroup filesystem, or none that we may use.
+    None,
+    /// One hierarchy for each controller or set of them; hybrid hosts, too.
+    V1,
+    /// The unified hierarchy alone.
+    V2,
+}
+
+/// The container's place in every hierarchy.
+pub struct Cgroups {
+    mode: Mode,
+    /// Refusals that an ordinary user cannot help are no errors.
+    rootless: bool,
+    /// From each hierarchy's mount point, with its leading slash; empty before `create`.
+    path: PathBuf,
+    hierarchies: heapless::Vec<Hierarchy, { limits::HIERARCHIES }>,
+    names: Names,
+}
+
+/// One mounted hierarchy.
+struct Hierarchy {
+    /// As /proc/self/cgroup lists it: `cpu,cpuacct`, `name=systemd`; empty for v2.
+    controllers: Span,
+    mountpoint: Span,
+    /// How many directories at the end of the path we made.
+    made: u32,
+    /// v1: its `tasks` file, open to write, until somebody takes it.
+    tasks: Option<OwnedFd>,
+}
+
+/// Where a text lies in [`Names`].
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u16,
+    /// With its NUL.
+    end: u16,
+}
+
+/// Texts of a few bytes each, one behind the other, each with its NUL.
+#[derive(Default)]
+struct Names(heapless::Vec<u8, { limits::CGROUP_NAMES }>);
+
+impl Names {
+    fn get(&self, span: Span) -> &CStr {
+        let bytes = self.0.get(usize::from(span.start)..usize::from(span.end)).unwrap_or_default();
+        CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
+    }
+
+    fn add(&mut self, parts: &[&[u8]]) -> Result<Span> {
+        let start = self.0.len() as u16;
+        for part in parts.iter().chain(&[&b"\0"[..]]) {
+            self.0.extend_from_slice(part).map_err(|()| too_many())?;
+        }
+        Ok(Span { start, end: self.0.len() as u16 })
+    }
+}
+
+#[cold]
+fn too_many() -> Error {
+    Error::refused("cgroups", "more or longer hierarchies than limits.rs provides for")
+}
+
+impl Cgroups {
+    /// A host without cgroups, or a container that stays in its caller's (`--cgroup-manager disabled`).
+    pub fn none() -> Self {
+        Self {
+            mode: Mode::None,
+            rootless: false,
+            path: PathBuf::new(),
+            hierarchies: heapless::Vec::new(),
+            names: Names::default(),
+        }
+    }
+
+    /// What this host has.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What [`Cgroups::emit`] wrote, in a later process. Nothing is opened.
+    pub fn restore(setup: &Plan<'_>) -> Result<Self> {
+        let mut cgroups = Self::none();
+        for noun in setup.each::<Noun>() {
+            let noun = noun?;
+            cgroups.mode = if noun.controllers.is_empty() { Mode::V2 } else { Mode::V1 };
+            cgroups.path = PathBuf::from_bytes(noun.path.to_bytes()).map_err(|_| too_many())?;
+            cgroups.add(noun.controllers.to_bytes(), &[noun.mountpoint.to_bytes()], noun.made)?;
+        }
+        Ok(cgroups)
+    }
+
+    /// The HIERARCHY nouns of the SETUP message; none on a host without cgroups.
+    pub fn emit(&self, writer: &mut Writer<'_>) {
+        for hierarchy in &self.hierarchies {
+            let controllers = self.names.get(hierarchy.controllers);
+            let mountpoint = self.names.get(hierarchy.mountpoint);
+            Noun { controllers, path: self.path.as_cstr(), mountpoint, made: hierarchy.made }.emit(writer);
+        }
+    }
+
+    /// v2: the directory for `CLONE_INTO_CGROUP`, the entry that costs nothing (Linux 5.7).
+    pub fn directory(&self) -> Result<Option<OwnedFd>> {
+        match self.hierarchies.first() {
+            Some(hierarchy) if self.mode == Mode::V2 => self.open(hierarchy).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// v1: each hierarchy's `tasks`, open to write. Who is to enter writes the literal `0` to each: the
+    /// move of one thread by itself spares the lock of all processes that a pid would take.
+    pub fn tasks(&mut self) -> Result<heapless::Vec<OwnedFd, { limits::HIERARCHIES }>> {
+        let mut files = heapless::Vec::new();
+        if self.mode == Mode::V1 {
+            for at in 0..self.hierarchies.len() {
+                let open = self.hierarchies.get_mut(at).and_then(|hierarchy| hierarchy.tasks.take());
+                let file = match (open, self.hierarchies.get(at)) {
+                    (Some(file), _) => file,
+                    (None, Some(hierarchy)) => self.open_tasks(hierarchy)?,
+                    (None, None) => break,
+                };
+                // As many as there are hierarchies, which have the same bound.
+                let _ = files.push(file);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The entry where the others are refused: the pid into every `cgroup.procs`. It waits for an RCU
+    /// grace period, 5 to 20 ms on an idle machine.
+    pub fn enter(&self, pid: u32) -> Result<()> {
+        let mut number = heapless::String::<10>::new();
+        let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{pid}"));
+        self.hierarchies.iter().try_for_each(|hierarchy| {
+            let file = self.file(hierarchy, b"cgroup.procs")?;
+            write_at(CWD, file.as_cstr(), number.as_bytes()).context("write", &file)
+        })
+    }
+
+    fn add(&mut self, controllers: &[u8], mountpoint: &[&[u8]], made: u32) -> Result<()> {
+        let controllers = self.names.add(&[controllers])?;
+        let mountpoint = self.names.add(mountpoint)?;
+        let hierarchy = Hierarchy { controllers, mountpoint, made, tasks: None };
+        self.hierarchies.push(hierarchy).map_err(|_| too_many())
+    }
+
+    /// The container's directory in a hierarchy.
+    fn place(&self, hierarchy: &Hierarchy) -> Result<PathBuf> {
+        let mut path = PathBuf::new();
+        path.push(self.names.get(hierarchy.mountpoint).to_bytes())
+            .and_then(|()| path.push(self.path.as_bytes()))
+            .map_err(|_| Error::refused("linux.cgroupsPath", "too long"))?;
+        Ok(path)
+    }
+
+    /// A file of the container's directory in a hierarchy.
+    fn file(&self, hierarchy: &Hierarchy, name: &[u8]) -> Result<PathBuf> {
+        let mut path = self.place(hierarchy)?;
+        path.join(name).map_err(|_| Error::refused("linux.cgroupsPath", "too long"))?;
+        Ok(path)
+    }
+
+    fn open(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
+        let path = self.place(hierarchy)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open(path.as_cstr(), flags, Permissions::empty()).context("open", &path)
+    }
+
+    fn open_tasks(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
+        let path = self.file(hierarchy, b"tasks")?;
+        open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", &path)
+    }
+
+    /// The hierarchy that a controller is in. v2's has all.
+    fn holding(&self, controller: &str) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|hierarchy| {
+            let controllers = self.names.get(hierarchy.controllers).to_bytes();
+            controllers.is_empty()
+                || crate::wire::cgroupfs::list(controllers).any(|name| name == controller.as_bytes())
+        })
+    }
+
+    /// The hierarchy whose processes are the container's: the one that can also be frozen.
+    fn primary(&self) -> Option<&Hierarchy> {
+        self.holding("freezer").or_else(|| self.holding("devices")).or_else(|| self.hierarchies.first())
+    }
+}

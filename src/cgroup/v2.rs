@@ -1,0 +1,311 @@
+//! Limits as cgroup v2 takes them (Documentation/admin-guide/cgroup-v2.rst), controllers, delegation.
+
+use rustix::fs::{AtFlags, CWD, Uid, chownat};
+use rustix::io::Errno;
+
+use super::create::levels;
+use super::set::{Setting, impossible, missing, text};
+use super::{Cgroups, Hierarchy, Mode, device};
+use crate::error::{Context, Error, Result};
+use crate::plan::Plan;
+use crate::plan::convert::{Limit, cpu_weight, io_weight, swap_max};
+use crate::plan::resources::{
+    BlockDevice, BlockIo, Cpu, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, READ_BPS, READ_IOPS,
+    Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
+};
+use crate::sys::bpf;
+use crate::sys::fd::{read_at, write_at};
+use crate::text::{Bytes, PathBuf, shown};
+use crate::wire::cgroupfs::words;
+
+/// `+cpu +memory ...`
+type Controllers = heapless::String<256>;
+
+impl Cgroups {
+    /// Hands all controllers down to our directory, as runc does: who reads a container's statistics
+    /// expects them, also where no limit was set. What cannot be had is told when a limit needs it.
+    pub(super) fn enable_controllers(&self) -> Result<()> {
+        let Some(hierarchy) = self.hierarchies.first() else { return Ok(()) };
+        let whole = self.place(hierarchy)?;
+        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let mut all = Controllers::new();
+        let mut buffer = [0; 256];
+        let root = self.names.get(hierarchy.mountpoint).to_bytes();
+        for name in words(controllers(root, &mut buffer)?) {
+            let fits = all.push_str(if all.is_empty() { "+" } else { " +" }).is_ok();
+            if !fits || all.push_str(core::str::from_utf8(name).unwrap_or_default()).is_err() {
+                break;
+            }
+        }
+        // Each level but ours hands them to the next. To write what is set already is cheap.
+        for end in core::iter::once(top)
+            .chain(levels(whole.as_bytes(), top))
+            .filter(|&end| end < whole.as_bytes().len())
+        {
+            let file = subtree_control(whole.as_bytes().get(..end).unwrap_or_default())?;
+            if write_at(CWD, file.as_cstr(), all.as_bytes()).is_err() {
+                // One that is refused (by its users, by a limit above) takes the others with it.
+                for one in all.split(' ') {
+                    let _ = write_at(CWD, file.as_cstr(), one.as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a controller's file is not there; `None` when the controller is.
+    pub(super) fn disabled(&self, hierarchy: &Hierarchy, field: &str, controller: &str) -> Option<Error> {
+        let whole = self.place(hierarchy).ok()?;
+        let mut buffer = [0; 256];
+        let ours = controllers(whole.as_bytes(), &mut buffer).ok()?;
+        if words(ours).any(|name| name == controller.as_bytes()) {
+            return None;
+        }
+        let root = self.names.get(hierarchy.mountpoint);
+        let available = controllers(root.to_bytes(), &mut buffer).ok()?;
+        if !words(available).any(|name| name == controller.as_bytes()) {
+            return Some(missing(field, controller, "is not available here"));
+        }
+        // Which level does not hand it down, and why: asked again.
+        let top = root.count_bytes();
+        for end in core::iter::once(top)
+            .chain(levels(whole.as_bytes(), top))
+            .filter(|&end| end < whole.as_bytes().len())
+        {
+            let file = subtree_control(whole.as_bytes().get(..end)?).ok()?;
+            let one = text(format_args!("+{}", Bytes(controller.as_bytes())));
+            let Err(errno) = write_at(CWD, file.as_cstr(), one.as_bytes()) else { continue };
+            let hint = match errno {
+                Errno::BUSY => {
+                    " (that cgroup has processes of its own: choose linux.cgroupsPath below another)"
+                }
+                Errno::NOENT => " (no cgroup above it has the controller)",
+                Errno::OPNOTSUPP => " (that cgroup is threaded)",
+                _ => "",
+            };
+            let subject = format_args!("{one} to {file}{hint}");
+            let outer = text(format_args!("linux.resources.{field}"));
+            return Some(Error::system("write", subject, errno).within(&outer));
+        }
+        Some(missing(field, controller, "is not enabled"))
+    }
+
+    pub(super) fn apply_v2(&self, plan: &Plan<'_>) -> Result<()> {
+        // Device rules first: what follows may fail, and must not fail open.
+        self.device_rules_v2(plan)?;
+        if let Some(memory) = plan.one::<Memory>()? {
+            self.memory_v2(&memory)?;
+        }
+        if let Some(cpu) = plan.one::<Cpu>()? {
+            self.cpu_v2(&cpu)?;
+        }
+        self.cpuset(plan)?;
+        self.pids(plan)?;
+        self.block_io_v2(plan)?;
+        for page in plan.each::<HugePage<'_>>() {
+            self.huge_page(&page?, "max")?;
+        }
+        if plan.one::<Network>()?.is_some_and(|network| network.class_id.is_some()) {
+            return Err(impossible("network.classID", ONLY_V1));
+        }
+        if plan.one::<NetworkPriority<'_>>()?.is_some() {
+            return Err(impossible("network.priorities", ONLY_V1));
+        }
+        self.rdma(plan)?;
+        plan.each::<Unified<'_>>().try_for_each(|file| self.unified(&file?))
+    }
+
+    fn memory_v2(&self, memory: &Memory) -> Result<()> {
+        let of_v1 = [
+            ("memory.kernelTCP", memory.kernel_tcp.is_some()),
+            ("memory.swappiness", memory.swappiness.is_some()),
+            ("memory.disableOOMKiller", memory.disable_oom_killer == Some(1)),
+        ];
+        for (field, given) in of_v1 {
+            if given {
+                return Err(impossible(field, ONLY_V1));
+            }
+        }
+        if memory.check_before_update {
+            self.check_usage(memory.limit, "memory.current")?;
+        }
+        let swap = swap_max(memory.limit, memory.swap)?;
+        let limits = [
+            ("memory.reservation", "memory.low", memory.reservation),
+            ("memory.limit", "memory.max", memory.limit),
+            ("memory.swap", "memory.swap.max", swap),
+        ];
+        for (field, file, limit) in limits {
+            let Some(limit) = limit else { continue };
+            match self.set(field, "memory", file, text(format_args!("{}", Limit(limit))).as_bytes()) {
+                // A kernel that does not count swap does not limit it either.
+                Err(error)
+                    if limit < 0 && file == "memory.swap.max" && error.errno() == Some(Errno::NOENT) => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    fn cpu_v2(&self, cpu: &Cpu) -> Result<()> {
+        for (field, given) in [
+            ("cpu.realtimeRuntime", cpu.realtime_runtime.is_some()),
+            ("cpu.realtimePeriod", cpu.realtime_period.is_some()),
+        ] {
+            if given {
+                return Err(impossible(field, ONLY_V1));
+            }
+        }
+        let mut settings = heapless::Vec::<Setting, 2>::new();
+        if cpu.quota.is_some() || cpu.period.is_some() {
+            let _ = settings.push(self.cpu_max(cpu)?);
+        }
+        if let Some(burst) = cpu.burst {
+            let _ = settings.push(Setting::new("cpu.burst", "cpu.max.burst", burst));
+        }
+        self.settle("cpu", &settings)?;
+        // An idle group's weight cannot be set, so that idle comes last; and one that stops to be
+        // idle takes its weight only afterwards.
+        let weight = cpu.shares.map(|shares| cpu_weight(shares) as i64);
+        let (weight, idle) = (("cpu.shares", "cpu.weight", weight), ("cpu.idle", "cpu.idle", cpu.idle));
+        let order = if cpu.idle == Some(0) { [idle, weight] } else { [weight, idle] };
+        self.set_all("cpu", &order)
+    }
+
+    /// `quota period`. A quota alone is taken alone; a period alone keeps the quota that is there.
+    fn cpu_max(&self, cpu: &Cpu) -> Result<Setting> {
+        let hierarchy = self.controller("cpu.quota", "cpu")?;
+        let mut buffer = [0; 64];
+        let value = match (cpu.quota, cpu.period) {
+            (Some(quota), None) => text(format_args!("{}", Limit(quota))),
+            (Some(quota), Some(period)) => text(format_args!("{} {period}", Limit(quota))),
+            (None, period) => {
+                let file = self.file(hierarchy, b"cpu.max")?;
+                let before = read_at(CWD, file.as_cstr(), &mut buffer).unwrap_or(b"max");
+                let quota = words(before).next().unwrap_or(b"max");
+                text(format_args!("{} {}", Bytes(quota), period.unwrap_or(crate::plan::convert::CPU_PERIOD)))
+            }
+        };
+        let field = if cpu.quota.is_some() { "cpu.quota" } else { "cpu.period" };
+        Ok(Setting::new(field, "cpu.max", value))
+    }
+
+    fn block_io_v2(&self, plan: &Plan<'_>) -> Result<()> {
+        if let Some(block) = plan.one::<BlockIo>()? {
+            if block.leaf_weight.is_some() {
+                return Err(impossible("blockIO.leafWeight", ONLY_V1));
+            }
+            if let Some(weight) = block.weight {
+                self.io_weight("blockIO.weight", "", weight)?;
+            }
+        }
+        for device in plan.each::<BlockDevice>() {
+            let device = device?;
+            let (field, key) = match device.knob {
+                WEIGHT => {
+                    let key = text(format_args!("{}:{} ", device.major, device.minor));
+                    let weight = u32::try_from(device.value).unwrap_or(u32::MAX);
+                    self.io_weight("blockIO.weightDevice", &key, weight)?;
+                    continue;
+                }
+                LEAF_WEIGHT => return Err(impossible("blockIO.weightDevice", ONLY_V1)),
+                READ_BPS => ("blockIO.throttleReadBpsDevice", "rbps"),
+                WRITE_BPS => ("blockIO.throttleWriteBpsDevice", "wbps"),
+                READ_IOPS => ("blockIO.throttleReadIOPSDevice", "riops"),
+                WRITE_IOPS => ("blockIO.throttleWriteIOPSDevice", "wiops"),
+                _ => return Err(Error::refused("plan", "unknown knob of a block device")),
+            };
+            let value = text(format_args!("{}:{} {key}={}", device.major, device.minor, device.value));
+            self.set(field, "io", "io.max", value.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// BFQ counts as v1 did, the cost model (`io.weight`) does not. Both are there only when they are
+    /// configured; the one that is used.
+    fn io_weight(&self, field: &str, device: &str, weight: u32) -> Result<()> {
+        let hierarchy = self.controller(field, "io")?;
+        let bfq = self.file(hierarchy, b"io.bfq.weight")?;
+        let value = text(format_args!("{device}{weight}"));
+        match write_at(CWD, bfq.as_cstr(), value.as_bytes()) {
+            Ok(()) => Ok(()),
+            Err(Errno::NOENT) => {
+                let key = if device.is_empty() { "default " } else { device };
+                let value = text(format_args!("{key}{}", io_weight(weight)));
+                self.set(field, "io", "io.weight", value.as_bytes())
+            }
+            Err(errno) => Err(self.refused(hierarchy, field, "io", "io.bfq.weight", value.as_bytes(), errno)),
+        }
+    }
+
+    /// Any file of the cgroup by its name; also one that we have never heard of.
+    fn unified(&self, file: &Unified<'_>) -> Result<()> {
+        let name = core::str::from_utf8(file.file.to_bytes()).unwrap_or_default();
+        let controller = name.split('.').next().unwrap_or_default();
+        if name.is_empty() || name.contains('/') || controller.is_empty() {
+            let reason = format_args!("{}: not a cgroup file's name", shown(file.file));
+            return Err(Error::refused("linux.resources.unified", reason));
+        }
+        self.set("unified", controller, name, file.value.to_bytes())
+    }
+
+    fn device_rules_v2(&self, plan: &Plan<'_>) -> Result<()> {
+        let Some(program) = device::assemble(plan)? else { return Ok(()) };
+        let field = "linux.resources.devices";
+        let loaded = match bpf::load_device_program(program.code(), None) {
+            Ok(loaded) => loaded,
+            // It takes CAP_BPF or CAP_SYS_ADMIN in the first user namespace. Without them no device can be made, and who
+            // may open those that are there, their permissions say.
+            Err(Errno::PERM) if self.rootless => return Ok(()),
+            Err(errno) => {
+                let mut log = [0; 400];
+                let _ = bpf::load_device_program(program.code(), Some(&mut log));
+                let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+                let why = Bytes(log.get(..end).unwrap_or_default());
+                return Err(Error::system("bpf(PROG_LOAD)", why, errno).within(field));
+            }
+        };
+        let Some(directory) = self.directory()? else { return Ok(()) };
+        match bpf::attach_device_program(&directory, &loaded) {
+            Err(Errno::PERM) if self.rootless => Ok(()),
+            done => done.context("bpf(PROG_ATTACH)", &self.path).map_err(|error| error.within(field)),
+        }
+    }
+
+    /// Gives the cgroup to the container's root (`uid` on the host), so that it can make its own below:
+    /// the directory and the files that the kernel lists for this, and no limit (config-linux.md,
+    /// Cgroup ownership). To be asked only with a new user and cgroup namespace and a writable mount. Files
+    /// that are not there are none. On v1 delegation is not safe, and nothing happens.
+    pub fn delegate(&self, uid: u32) -> Result<()> {
+        let (Mode::V2, Some(hierarchy)) = (self.mode, self.hierarchies.first()) else { return Ok(()) };
+        let owner = Some(Uid::from_raw(uid));
+        let directory = self.open(hierarchy)?;
+        let mut buffer = [0; 1024];
+        let names = read_at(CWD, c"/sys/kernel/cgroup/delegate", &mut buffer)
+            .unwrap_or(b"cgroup.procs cgroup.subtree_control cgroup.threads");
+        for name in words(names) {
+            let name = PathBuf::from_bytes(name).unwrap_or_default();
+            match chownat(&directory, name.as_cstr(), owner, None, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).context("chown", format_args!("{}/{name}", self.path)),
+            }
+        }
+        chownat(&directory, c"", owner, None, AtFlags::EMPTY_PATH).context("chown", &self.path)
+    }
+}
+
+/// What v1 had and v2 does not.
+const ONLY_V1: &str = "this host has cgroup v2, which knows nothing like it";
+
+/// `cgroup.controllers` of a directory.
+fn controllers<'b>(directory: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let mut file = PathBuf::from_bytes(directory).unwrap_or_default();
+    let _ = file.join(b"cgroup.controllers");
+    read_at(CWD, file.as_cstr(), buffer).context("read", &file)
+}
+
+fn subtree_control(directory: &[u8]) -> Result<PathBuf> {
+    let mut file = PathBuf::from_bytes(directory).unwrap_or_default();
+    file.join(b"cgroup.subtree_control").map_err(|_| Error::refused("linux.cgroupsPath", "too long"))?;
+    Ok(file)
+}
