@@ -3,9 +3,15 @@
 //! `RUNTIME` names the runtime (ours by default; runc or crun serve as oracles), `PROBE` the probe, `TMPDIR` where
 //! bundles are made. One test per promise; a run through `Bundle::run` always checks that nothing is left behind.
 
+mod bad_input;
+mod cgroup;
 mod confine;
+mod hooks;
 mod inherit;
 mod mounts;
 mod namespaces;
+mod outside;
 mod process;
 mod rootfs;
+mod rootless;
+mod terminal;

@@ -162,8 +162,10 @@ impl Output {
     /// A refusal: not a success, not a crash; ours ends with status 1 and one line that has these words.
     #[track_caller]
     pub fn refused(&self, words: &[&str]) -> &Self {
+        // crun answers some failures with 255.
+        let crash = 128..255;
         assert!(
-            self.code() > 0 && self.code() < 128,
+            self.code() > 0 && !crash.contains(&self.code()),
             "status {}, expected a refusal\n{}",
             self.code(),
             self.said()
