@@ -72,10 +72,8 @@ impl<'a> Writer<'a> {
     /// Begins a message of the type `kind`.
     pub fn new(buffer: &'a mut [u8], kind: u16) -> Self {
         let mut writer = Self { buffer, len: 0, error: None };
-        writer.append(&[0; HEADER]);
-        if writer.error.is_none() {
-            writer.buffer[4..6].copy_from_slice(&kind.to_ne_bytes());
-        }
+        let [a, b] = kind.to_ne_bytes();
+        writer.append(&[0, 0, 0, 0, a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         writer
     }
 
@@ -85,8 +83,10 @@ impl<'a> Writer<'a> {
             return Err(error);
         }
         let total = u32::try_from(self.len).map_err(|_| Error { kind: 0, fault: Fault::TooLong })?;
-        self.buffer[..4].copy_from_slice(&total.to_ne_bytes());
-        Ok(&self.buffer[..self.len])
+        const NO_SPACE: Error = Error { kind: 0, fault: Fault::NoSpace };
+        let whole = self.buffer.get_mut(..self.len).ok_or(NO_SPACE)?;
+        *whole.first_chunk_mut().ok_or(NO_SPACE)? = total.to_ne_bytes();
+        Ok(whole)
     }
 
     /// The first thing that went wrong, if anything has.
@@ -133,11 +133,12 @@ impl<'a> Writer<'a> {
             self.error = Some(Error { kind: open.kind, fault: Fault::TooLong });
             return;
         };
-        let header = &mut self.buffer[open.start..open.start + ATTR_HEADER];
-        header[..2].copy_from_slice(&len.to_ne_bytes());
-        header[2..].copy_from_slice(&(open.kind | flags).to_ne_bytes());
+        let ([a, b], [c, d]) = (len.to_ne_bytes(), (open.kind | flags).to_ne_bytes());
+        if let Some(header) = self.buffer.get_mut(open.start..).and_then(<[u8]>::first_chunk_mut) {
+            *header = [a, b, c, d];
+        }
         let padding = align(self.len) - self.len;
-        self.append(&[0; 3][..padding]);
+        self.append([0; 3].get(..padding).unwrap_or(&[]));
     }
 
     /// An attribute of raw bytes.

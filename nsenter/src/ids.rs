@@ -88,6 +88,7 @@ impl Which {
     /// Has the set-user-id tool write the map. It takes the map's numbers as they are in the file, each as
     /// an argument.
     #[cold]
+    #[inline(never)]
     fn ask(&self, page: &mut Page, pid: &Decimal, path: &[u8]) -> Result<(), Error> {
         let name: Text<16> = Text::of(&[self.tool.as_bytes()]);
         let mut argv = [Arg::END; ARGUMENTS];

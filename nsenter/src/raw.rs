@@ -131,7 +131,7 @@ pub fn sendmsg(socket: RawFd, bytes: &[u8], fds: &[RawFd]) -> Result<usize> {
     let len = CONTROL_HEADER + size_of_val(fds);
     let mut control = Control { len, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fds: [-1; FDS] };
     match control.fds.get_mut(..fds.len()) {
-        Some(room) => room.copy_from_slice(fds),
+        Some(room) => room.iter_mut().zip(fds).for_each(|(place, &fd)| *place = fd),
         None => return Err(Errno(libc::ETOOMANYREFS)),
     }
     let iov = IoVec { base: bytes.as_ptr().cast_mut(), len: bytes.len() };
@@ -292,6 +292,28 @@ pub fn fork_sibling() -> Result<Option<i32>> {
     // there any more.
     let pid = check(unsafe { syscall!(CLONE, flags, 0, 0, 0, 0) })?;
     Ok(if pid == 0 { None } else { Some(pid as i32) })
+}
+
+/// fork(2), for tests.
+#[cfg(test)]
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: as above; the new process calls nothing that takes a lock.
+    let pid = check(unsafe { syscall!(CLONE, libc::SIGCHLD, 0, 0, 0, 0) })?;
+    Ok(if pid == 0 { None } else { Some(pid as i32) })
+}
+
+/// kill(2) with SIGKILL, for tests.
+#[cfg(test)]
+pub fn kill(pid: i32) {
+    // SAFETY: numbers only.
+    let _ = unsafe { syscall!(KILL, pid, libc::SIGKILL) };
+}
+
+/// pidfd_open(2), for tests.
+#[cfg(test)]
+pub fn pidfd_open(pid: i32) -> Result<Fd> {
+    // SAFETY: numbers only.
+    check(unsafe { syscall!(PIDFD_OPEN, pid, 0) }).map(|fd| Fd(fd as RawFd))
 }
 
 /// What the child of [`vfork_exec`] hands to execveat(2). Read and written by `arch`.

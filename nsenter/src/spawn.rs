@@ -70,3 +70,47 @@ pub fn child(exe: RawFd, socket: RawFd, flags: u64, cgroup: Option<RawFd>) -> Re
         Err(errno) => Err(Error::system("clone3", b"child", errno)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways of making the process.
+    const WAYS: [Clone; 2] = [Clone::Three { cgroup: None }, Clone::One];
+
+    #[test]
+    fn a_program_runs_with_its_arguments_and_an_empty_environment() {
+        let argv = [c"sh", c"-c", c"test -z \"$HOME\" && exit $1", c"x", c"7"].map(Arg::of);
+        let argv = [&argv[..], &[Arg::END]].concat();
+        for how in WAYS {
+            let started = raw::vfork_exec(how, 0, libc::AT_FDCWD, c"/bin/sh", &argv).unwrap().unwrap();
+            assert!(started.pidfd.as_raw() > 2);
+            assert_eq!(raw::wait(started.pid), Ok(7 << 8));
+        }
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_executed_gives_its_errno() {
+        for how in WAYS {
+            for (path, errno) in [(c"/none", libc::ENOENT), (c"/etc/passwd", libc::EACCES)] {
+                let result = raw::vfork_exec(how, 0, libc::AT_FDCWD, path, &[Arg::END]);
+                assert_eq!(result.unwrap().err(), Some(Errno(errno)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_arguments_without_end_is_refused() {
+        let result = raw::vfork_exec(Clone::One, 0, libc::AT_FDCWD, c"/bin/true", &[Arg::of(c"true")]);
+        assert_eq!(result.err(), Some(Errno(libc::EINVAL)));
+    }
+
+    #[test]
+    fn a_directory_that_is_no_cgroup_is_done_without() {
+        let root = raw::open(libc::AT_FDCWD, c"/", libc::O_PATH).unwrap();
+        let exe = raw::open(libc::AT_FDCWD, c"/bin/true", libc::O_RDONLY).unwrap();
+        let spawned = child(exe.as_raw(), 0, 0, Some(root.as_raw())).unwrap();
+        assert!(!spawned.into_cgroup);
+        assert_eq!(raw::wait(spawned.pid), Ok(0));
+    }
+}

@@ -261,3 +261,178 @@ impl Door<'_> {
 fn name_of(flags: u32) -> &'static str {
     NAMES.iter().find(|(flag, _)| flags & flag != 0).map_or("", |(_, name)| name)
 }
+
+/// The stages for real, in forks of the test program. As root only, skipped aloud elsewhere.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{IdMap, write_maps};
+    use crate::sync::Answer;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::string::{String, ToString};
+
+    const NEWNET: u32 = libc::CLONE_NEWNET as u32;
+    const NEWUTS: u32 = libc::CLONE_NEWUTS as u32;
+    const MAP: [IdMap; 1] = [IdMap { container_id: 0, host_id: 100_000, size: 10 }];
+
+    /// A process that has gone through the stages, says READY and waits for its end.
+    #[derive(Debug)]
+    struct Init {
+        pid: i32,
+        _socket: UnixStream,
+    }
+
+    impl Drop for Init {
+        fn drop(&mut self) {
+            raw::kill(self.pid);
+            let _ = raw::wait(self.pid);
+        }
+    }
+
+    impl Init {
+        fn namespace(&self, name: &str) -> String {
+            link(&std::format!("/proc/{}/ns/{name}", self.pid))
+        }
+
+        fn file(&self, name: &str) -> String {
+            std::fs::read_to_string(std::format!("/proc/{}/{name}", self.pid)).unwrap()
+        }
+    }
+
+    fn link(path: &str) -> String {
+        std::fs::read_link(path).unwrap().display().to_string()
+    }
+
+    /// The runtime's part: what [`crate::spawn::child`] would start is a fork of this program here.
+    fn run(boot: &Boot<'_>, fds: &[RawFd]) -> Result<Init, Error> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let pid = match raw::fork().unwrap() {
+            Some(pid) => pid,
+            None => {
+                let channel = enter(theirs.as_raw_fd(), &mut [b'x'; 18]);
+                let _ = channel.send_simple(Kind::Ready);
+                let _ = channel.expect(Kind::HooksDone);
+                raw::exit(0);
+            }
+        };
+        drop(theirs);
+        let channel = Channel::new(ours.as_raw_fd());
+        channel.send_with_fds(boot.emit(&mut [0; 1024])?, fds)?;
+        let mut init = None;
+        loop {
+            match channel.answer() {
+                Ok(Answer::MapPlease) => {
+                    write_maps(pid, &MAP, &MAP, None)?;
+                    channel.send_simple(Kind::MapDone)?;
+                }
+                Ok(Answer::Pid(pid)) => init = Some(pid),
+                Ok(Answer::Ready) => break,
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => {
+                    assert_eq!((raw::wait(pid).unwrap(), init), (1 << 8, None));
+                    return Err(error);
+                }
+            }
+        }
+        if init.is_some() {
+            assert_eq!(raw::wait(pid), Ok(0));
+        }
+        Ok(Init { pid: init.unwrap_or(pid), _socket: ours })
+    }
+
+    fn root() -> bool {
+        let root = raw::euid() == 0;
+        if !root {
+            std::println!("skipped: takes root");
+        }
+        root
+    }
+
+    fn everything() -> Boot<'static> {
+        let monotonic = Some(boot::Offset { seconds: 86_400, nanoseconds: 0 });
+        Boot { namespaces: boot::NAMESPACES, maps: true, monotonic, ..Boot::default() }
+    }
+
+    #[test]
+    fn every_namespace_but_the_cgroup_one_is_new_and_init_is_the_runtimes_child() {
+        if !root() {
+            return;
+        }
+        let init = run(&everything(), &[]).unwrap();
+        for name in ["mnt", "uts", "ipc", "user", "pid", "net", "time"] {
+            assert_ne!(init.namespace(name), link(&std::format!("/proc/self/ns/{name}")), "{name}");
+        }
+        assert_eq!(init.namespace("cgroup"), link("/proc/self/ns/cgroup"));
+        let status = init.file("status");
+        assert!(status.contains(&std::format!("PPid:\t{}\n", std::process::id())));
+        assert!(status.contains(&std::format!("NSpid:\t{}\t1\n", init.pid)));
+        assert!(status.contains("Uid:\t100000\t100000\t100000\t100000\n"));
+        assert!(status.contains("Gid:\t100000\t100000\t100000\t100000\n"));
+        assert_eq!(init.file("comm"), "minirunc:[2:INI\n");
+        assert!(init.file("timens_offsets").contains("86400"));
+    }
+
+    #[test]
+    fn all_namespaces_of_a_process_are_joined_through_its_pidfd() {
+        if !root() {
+            return;
+        }
+        let first = run(&everything(), &[]).unwrap();
+        let pidfd = raw::pidfd_open(first.pid).unwrap();
+        let mut boot = Boot::default();
+        assert!(boot.join(boot::NAMESPACES, Target::Pidfd(0)));
+        let second = run(&boot, &[pidfd.as_raw()]).unwrap();
+        for name in ["mnt", "uts", "ipc", "user", "pid", "net", "time", "cgroup"] {
+            assert_eq!(second.namespace(name), first.namespace(name), "{name}");
+        }
+        assert!(second.file("status").contains("Uid:\t100000\t100000\t100000\t100000\n"));
+    }
+
+    #[test]
+    fn a_network_namespace_of_the_host_is_joined_along_with_a_foreign_user_namespace() {
+        if !root() {
+            return;
+        }
+        let first = run(&everything(), &[]).unwrap();
+        let net = run(&Boot { namespaces: NEWNET, ..Boot::default() }, &[]).unwrap();
+        let paths = [(first.pid, "user"), (net.pid, "net")]
+            .map(|(pid, name)| std::ffi::CString::new(std::format!("/proc/{pid}/ns/{name}")).unwrap());
+        let mut boot = Boot::default();
+        assert!(boot.join(NEWUSER, Target::Path(&paths[0])));
+        assert!(boot.join(NEWNET, Target::Path(&paths[1])));
+        let second = run(&boot, &[]).unwrap();
+        assert_eq!(second.namespace("user"), first.namespace("user"));
+        assert_eq!(second.namespace("net"), net.namespace("net"));
+    }
+
+    #[test]
+    fn collapsed_stages_are_one_process() {
+        if !root() {
+            return;
+        }
+        let init = run(&Boot { namespaces: NEWUTS, collapsed: true, ..Boot::default() }, &[]).unwrap();
+        assert_ne!(init.namespace("uts"), link("/proc/self/ns/uts"));
+        assert_eq!(init.file("comm"), "minirunc:[2:INI\n");
+    }
+
+    #[test]
+    fn a_path_that_is_no_such_namespace_is_named() {
+        let refused = |path: &CStr| {
+            let mut boot = Boot::default();
+            assert!(boot.join(NEWUTS, Target::Path(path)));
+            run(&boot, &[]).unwrap_err()
+        };
+        let wrong = |subject: &str| Error::system("namespace path", subject.as_bytes(), Errno(libc::EINVAL));
+        assert_eq!(refused(c"/proc/self/ns/net"), wrong("/proc/self/ns/net is not of type uts"));
+        assert_eq!(refused(c"/etc/passwd"), wrong("/etc/passwd is not of type uts"));
+        assert_eq!(refused(c"/none"), Error::system("open", b"/none", Errno(libc::ENOENT)));
+    }
+
+    #[test]
+    fn a_pidfd_that_did_not_come_is_refused() {
+        let mut boot = Boot::default();
+        assert!(boot.join(NEWUTS, Target::Pidfd(0)));
+        assert_eq!(run(&boot, &[]).unwrap_err(), Error::refused("message", b"no pidfd came with it"));
+    }
+}
