@@ -75,6 +75,13 @@ impl Error {
     }
 }
 
+impl From<nsenter::Error> for Error {
+    fn from(error: nsenter::Error) -> Self {
+        let errno = error.errno().map(|errno| Errno::from_raw_os_error(errno.0));
+        Self::received(error.op(), error.subject(), errno)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.errno {

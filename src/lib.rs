@@ -11,6 +11,7 @@ pub mod confine;
 pub mod container;
 pub mod error;
 pub mod hooks;
+pub mod init;
 pub mod limits;
 pub mod oci;
 pub mod plan;

@@ -54,3 +54,9 @@ pub const CGROUP_DEPTH: u32 = 64;
 
 /// Instructions in a device program (`BPF_MAXINSNS` of older kernels): some 700 rules.
 pub const DEVICE_CODE: usize = 4096;
+
+/// Bytes of the container's /etc/passwd that are looked through for HOME: larger ones are not written by hand.
+pub const PASSWD: usize = 16 << 20;
+
+/// Largest SETUP: two paths for each hierarchy, and some numbers.
+pub const SETUP: usize = HIERARCHIES * 3 * PATH;

@@ -88,6 +88,33 @@ impl fmt::Display for PathBuf {
     }
 }
 
+/// Text written into memory that is there: an error when it is full.
+pub struct Into<'a> {
+    memory: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Into<'a> {
+    /// Nothing yet.
+    pub fn new(memory: &'a mut [u8]) -> Self {
+        Self { memory, len: 0 }
+    }
+
+    /// What has been written.
+    pub fn finish(self) -> &'a [u8] {
+        self.memory.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Write for Into<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.memory.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
 /// Bytes of a path or an argument for people: printable text as it is, the rest as `\\xNN`.
 pub struct Bytes<'a>(pub &'a [u8]);
 
