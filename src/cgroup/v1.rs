@@ -70,7 +70,7 @@ impl Cgroups {
         let swap_file = || {
             let file =
                 self.file(self.controller("memory.swap", "memory")?, b"memory.memsw.limit_in_bytes")?;
-            Ok(rustix::fs::access(file.as_cstr(), rustix::fs::Access::EXISTS).is_ok())
+            Ok::<_, Error>(rustix::fs::access(file.as_cstr(), rustix::fs::Access::EXISTS).is_ok())
         };
         match memory.swap {
             Some(-1) if !swap_file()? => {}
