@@ -1,8 +1,8 @@
 //! What they wrote: config.json's nouns, as the OCI runtime specification 1.3 names them.
 //!
-//! A view is one walk over an object: a field per property, each a located value ([`Node`]), there or
+//! A view is one walk over an object: a name per property, each a located value ([`Node`]), there or
 //! absent. Nothing is decoded and nothing judged: what type a property has, whether it is required and
-//! whether it makes sense is the plan's to say when it reads the field. A property that no view names is
+//! whether it makes sense is the plan's to say when it reads it. A property that no view names is
 //! unknown, and ignored.
 //!
 //! [`Node`]: crate::wire::json::Node
@@ -26,21 +26,34 @@ pub use process::Process;
 pub use resources::Resources;
 pub use state::State;
 
-/// Declares a view: its struct, and how it is read from its object.
+/// Declares a view: its properties' names, an array of located values, and a name for each place in it.
+/// (As a struct of fields it would be copied apart at every use: 10 KB of code.)
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $key:literal $field:ident,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $name<'a> {
-            $($(#[$field_doc])* #[doc = concat!("`", $key, "`")] pub $field: $crate::wire::json::Node<'a>,)*
-        }
+        pub struct $name<'a>([$crate::wire::json::Node<'a>; [$($key),*].len()]);
 
-        impl<'a> $crate::wire::json::Read<'a> for $name<'a> {
-            fn read(node: &$crate::wire::json::Node<'a>) -> $crate::error::Result<Self> {
-                let [$($field),*] = node.pick([$($key),*])?;
-                Ok(Self { $($field),* })
+        const _: () = {
+            #[allow(non_camel_case_types)]
+            enum Place { $($field),* }
+
+            impl<'a> $name<'a> {
+                $(
+                    $(#[$field_doc])*
+                    #[doc = concat!("`", $key, "`")]
+                    pub fn $field(&self) -> &$crate::wire::json::Node<'a> {
+                        &self.0[Place::$field as usize]
+                    }
+                )*
             }
-        }
+
+            impl<'a> $crate::wire::json::Read<'a> for $name<'a> {
+                fn read(node: &$crate::wire::json::Node<'a>) -> $crate::error::Result<Self> {
+                    node.locate(&[$($key),*]).map(Self)
+                }
+            }
+        };
     };
 }
 

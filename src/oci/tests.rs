@@ -22,11 +22,11 @@ const CONFIG: &str = r#"{
 	}
 }"#;
 
-fn strings(node: Node<'_>) -> Vec<String> {
+fn strings(node: &Node<'_>) -> Vec<String> {
     node.list().unwrap().map(|node| node.read::<Text>().unwrap().chars().collect()).collect()
 }
 
-fn is(node: Node<'_>, expected: &str) -> bool {
+fn is(node: &Node<'_>, expected: &str) -> bool {
     node.read::<Text>().unwrap() == expected
 }
 
@@ -35,34 +35,36 @@ fn a_configuration_is_viewed_noun_by_noun() {
     let document = Document::parse("config.json", CONFIG.as_bytes()).unwrap();
     let config: Config = document.root().read().unwrap();
     assert!(
-        is(config.oci_version, "1.2.0") && is(config.hostname, "runc") && !config.domainname.is_present()
+        is(config.oci_version(), "1.2.0")
+            && is(config.hostname(), "runc")
+            && !config.domainname().is_present()
     );
-    let root: config::Root = config.root.read().unwrap();
-    assert!(is(root.path, "rootfs") && root.readonly.read().unwrap());
+    let root: config::Root = config.root().read().unwrap();
+    assert!(is(root.path(), "rootfs") && root.readonly().read().unwrap());
 
-    let process: Process = config.process.read().unwrap();
-    assert!(process.terminal.read().unwrap() && is(process.cwd, "/"));
-    assert_eq!((strings(process.args), strings(process.env).len()), (Vec::from(["sh".to_string()]), 0));
-    let user: process::User = process.user.read().unwrap();
+    let process: Process = config.process().read().unwrap();
+    assert!(process.terminal().read().unwrap() && is(process.cwd(), "/"));
+    assert_eq!((strings(process.args()), strings(process.env()).len()), (Vec::from(["sh".to_string()]), 0));
+    let user: process::User = process.user().read().unwrap();
     assert_eq!(
-        (user.uid.read(), user.gid.read(), user.umask.read()),
+        (user.uid().read(), user.gid().read(), user.umask().read()),
         (Ok(7_u32), Ok(0_u32), Ok(None::<u32>))
     );
-    assert_eq!(user.additional_gids.list().unwrap().map(|gid| gid.read::<u32>().unwrap()).sum::<u32>(), 3);
-    let rlimit: process::Rlimit = process.rlimits.list().unwrap().next().unwrap().read().unwrap();
+    assert_eq!(user.additional_gids().list().unwrap().map(|gid| gid.read::<u32>().unwrap()).sum::<u32>(), 3);
+    let rlimit: process::Rlimit = process.rlimits().list().unwrap().next().unwrap().read().unwrap();
     assert!(
-        is(rlimit.kind, "RLIMIT_NOFILE")
-            && (rlimit.soft.read(), rlimit.hard.read()) == (Ok(1024_u64), Ok(2048_u64))
+        is(rlimit.kind(), "RLIMIT_NOFILE")
+            && (rlimit.soft().read(), rlimit.hard().read()) == (Ok(1024_u64), Ok(2048_u64))
     );
-    let capabilities: process::Capabilities = process.capabilities.read().unwrap();
-    assert_eq!(strings(capabilities.bounding), ["CAP_KILL"]);
+    let capabilities: process::Capabilities = process.capabilities().read().unwrap();
+    assert_eq!(strings(capabilities.bounding()), ["CAP_KILL"]);
 
-    let linux: Linux = config.linux.read().unwrap();
-    let resources: Resources = linux.resources.read().unwrap();
-    let memory: resources::Memory = resources.memory.read().unwrap();
-    assert_eq!((memory.limit.read(), memory.disable_oom_killer.read()), (Ok(-1_i64), Ok(Some(false))));
-    let block_io: resources::BlockIo = resources.block_io.read().unwrap();
-    let error = block_io.weight.read::<u16>().unwrap_err().to_string();
+    let linux: Linux = config.linux().read().unwrap();
+    let resources: Resources = linux.resources().read().unwrap();
+    let memory: resources::Memory = resources.memory().read().unwrap();
+    assert_eq!((memory.limit().read(), memory.disable_oom_killer().read()), (Ok(-1_i64), Ok(Some(false))));
+    let block_io: resources::BlockIo = resources.block_io().read().unwrap();
+    let error = block_io.weight().read::<u16>().unwrap_err().to_string();
     assert_eq!(error, "config.json: linux.resources.blockIO.weight: expected a number from 0 to 65535");
 }
 
@@ -70,14 +72,14 @@ fn a_configuration_is_viewed_noun_by_noun() {
 fn what_is_not_built_is_there_to_be_refused_by_name() {
     let document = Document::parse("config.json", CONFIG.as_bytes()).unwrap();
     let config: Config = document.root().read().unwrap();
-    let process: Process = config.process.read().unwrap();
-    assert!(process.io_priority.is_empty() && process.apparmor_profile.is_empty());
-    assert!(!process.scheduler.is_empty());
-    let error = process.scheduler.refuse("not supported").to_string();
+    let process: Process = config.process().read().unwrap();
+    assert!(process.io_priority().is_empty() && process.apparmor_profile().is_empty());
+    assert!(!process.scheduler().is_empty());
+    let error = process.scheduler().refuse("not supported").to_string();
     assert_eq!(error, "config.json: process.scheduler: not supported");
-    let mounts: Vec<Mount> = config.mounts.list().unwrap().map(|mount| mount.read().unwrap()).collect();
-    assert!(mounts[0].uid_mappings.is_empty() && !mounts[1].uid_mappings.is_empty());
-    let error = mounts[1].uid_mappings.refuse("not supported").to_string();
+    let mounts: Vec<Mount> = config.mounts().list().unwrap().map(|mount| mount.read().unwrap()).collect();
+    assert!(mounts[0].uid_mappings().is_empty() && !mounts[1].uid_mappings().is_empty());
+    let error = mounts[1].uid_mappings().refuse("not supported").to_string();
     assert_eq!(error, "config.json: mounts[1].uidMappings: not supported");
 }
 
@@ -85,13 +87,13 @@ fn what_is_not_built_is_there_to_be_refused_by_name() {
 fn an_absent_noun_is_empty_and_what_is_missed_in_it_names_it() {
     let document = Document::parse("config.json", br#"{"ociVersion": "1.0.0", "linux": null}"#).unwrap();
     let config: Config = document.root().read().unwrap();
-    let linux: Linux = config.linux.read().unwrap();
-    let memory: resources::Memory = linux.resources.read::<Resources>().unwrap().memory.read().unwrap();
-    assert_eq!(memory.limit.read::<Option<i64>>(), Ok(None));
-    assert_eq!(linux.namespaces.list().unwrap().count(), 0);
-    let process: Process = config.process.read().unwrap();
-    assert_eq!(process.cwd.read::<Text>().err().unwrap().to_string(), "config.json: process: missing");
-    assert_eq!(config.root.required().err().unwrap().to_string(), "config.json: root: missing");
+    let linux: Linux = config.linux().read().unwrap();
+    let memory: resources::Memory = linux.resources().read::<Resources>().unwrap().memory().read().unwrap();
+    assert_eq!(memory.limit().read::<Option<i64>>(), Ok(None));
+    assert_eq!(linux.namespaces().list().unwrap().count(), 0);
+    let process: Process = config.process().read().unwrap();
+    assert_eq!(process.cwd().read::<Text>().err().unwrap().to_string(), "config.json: process: missing");
+    assert_eq!(config.root().required().err().unwrap().to_string(), "config.json: root: missing");
 }
 
 const STATE: State<'_> =

@@ -66,13 +66,23 @@ impl<'a> Node<'a> {
 
     /// The members of these names, in one walk.
     pub fn pick<const N: usize>(&self, names: [&'static str; N]) -> Result<[Node<'a>; N]> {
-        // What lies in an absent object is told by the object: `process: missing`.
-        let mut nodes = names.map(|name| Node { absent: Some(self.absent.unwrap_or(name)), ..*self });
+        let mut nodes = [*self; N];
         self.fill(&names, &mut nodes)?;
         Ok(nodes)
     }
 
+    /// [`pick`](Self::pick) by a table of names, which need not be put together first.
+    pub fn locate<const N: usize>(&self, names: &'static [&'static str; N]) -> Result<[Node<'a>; N]> {
+        let mut nodes = [*self; N];
+        self.fill(names, &mut nodes)?;
+        Ok(nodes)
+    }
+
     fn fill(&self, names: &[&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
+        for (node, name) in nodes.iter_mut().zip(names) {
+            // What lies in an absent object is told by the object: `process: missing`.
+            node.absent = Some(self.absent.unwrap_or(name));
+        }
         let mut walk = self.walk(Kind::Object, "expected an object")?;
         while let Some((key, value)) = walk.member() {
             let escaped = text::is_escaped(key);
