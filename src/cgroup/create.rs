@@ -50,9 +50,11 @@ impl Cgroups {
         };
         if let Err(error) = done {
             let _ = self.destroy();
-            let denied = matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS));
-            if !(rootless && denied && limited(plan)?.is_none()) {
+            if !rootless || !matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)) {
                 return Err(error);
+            }
+            if let Some(field) = limited(plan)? {
+                return Err(error.within(&super::set::text(format_args!("linux.resources.{field}"))));
             }
             self.hierarchies.clear();
             self.mode = Mode::None;

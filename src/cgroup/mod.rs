@@ -16,6 +16,8 @@ mod freeze;
 mod kill;
 mod oom;
 mod set;
+#[cfg(test)]
+mod tests;
 mod v1;
 mod v2;
 
