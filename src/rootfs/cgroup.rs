@@ -107,6 +107,7 @@ fn new(mount: &Mount<'_>, hierarchy: &Hierarchy<'_>, set: u64) -> Result<OwnedFd
     if controllers.is_empty() {
         let filesystem = Filesystem::open(c"cgroup2", mount.destination)?;
         filesystem.source(Some(mount.source.unwrap_or(c"cgroup2")))?;
+        mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
         return filesystem.mount(set);
     }
     let filesystem = Filesystem::open(c"cgroup", mount.destination)?;

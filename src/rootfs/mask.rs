@@ -21,7 +21,7 @@ use crate::text::shown;
 pub fn seal(plan: &Plan<'_>) -> Result<()> {
     let mut isolated = false;
     for namespace in plan.each::<Namespace<'_>>() {
-        isolated |= namespace?.flag == libc::CLONE_NEWNS.cast_unsigned();
+        isolated |= namespace?.flag == libc::CLONE_NEWNS as u32;
     }
     let root: Option<plan::root::Root<'_>> = plan.one()?;
     let readonly = root.is_some_and(|root| root.readonly);

@@ -37,7 +37,7 @@ pub struct Root {
 impl Root {
     /// Whether a namespace of this kind is the container's own.
     fn owns(&self, flag: i32) -> bool {
-        self.namespaces & flag.cast_unsigned() != 0
+        self.namespaces & flag as u32 != 0
     }
 }
 

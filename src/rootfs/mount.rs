@@ -101,7 +101,11 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool) -> Result<
     let filesystem = Filesystem::open(fstype, mount.destination)?;
     filesystem.source(mount.source)?;
     let readonly = if late(mount) { libc::MOUNT_ATTR_RDONLY } else { 0 };
-    filesystem.superblock(mount.superblock & !readonly, 0)?;
+    // One superblock serves all mounts of these in a namespace: read-only it would be for the next container, too.
+    let shared = matches!(fstype.to_bytes(), b"proc" | b"sysfs" | b"mqueue");
+    let superblock = if shared { mount.superblock & !libc::MS_RDONLY } else { mount.superblock };
+    // MS_RDONLY and MOUNT_ATTR_RDONLY are the same bit.
+    filesystem.superblock(superblock & !readonly, 0)?;
     if fstype == c"tmpfs" && !made && !filesystem::has(mount.data, b"mode") {
         // As the directory that it hides, so that /tmp stays 1777.
         let mode = rustix::fs::fstat(place).context("fstat", shown(mount.destination))?.st_mode & 0o7777;

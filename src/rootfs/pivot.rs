@@ -78,8 +78,9 @@ pub fn enter(root: Root, plan: &Plan<'_>) -> Result<()> {
         Err(errno) => return Err(Error::system("pivot_root", shown(config.path), errno)),
     }
     rustix::process::chdir(c"/").context("chdir", "/")?;
-    // Not before: it would have changed the host's mount, had the two been peers. Private it is already.
-    if config.propagation != 0 && config.propagation & libc::MS_PRIVATE as u32 == 0 {
+    // Not before: what the host has would have changed, too. Slave or private it has been from the start, and what a
+    // mount asked for itself stays.
+    if config.propagation & (libc::MS_SHARED | libc::MS_UNBINDABLE) as u32 != 0 {
         propagate(&root, config.propagation).context("mount_setattr", "/")?;
     }
     Ok(())
@@ -93,11 +94,18 @@ fn config<'a>(plan: &Plan<'a>) -> Result<plan::root::Root<'a>> {
 /// see or steer the host (and let a new user namespace mount procfs afresh) go first.
 fn cover(root: &Root, host: &OwnedFd, path: &CStr) -> Result<()> {
     for name in [c"/proc", c"/sys"] {
+        let Ok(there) = rustix::fs::openat(CWD, name, DIRECTORY, Mode::empty()) else { continue };
+        // What is mounted below must not vanish on the host as well.
+        match propagate(&there, (libc::MS_SLAVE | libc::MS_REC) as u32) {
+            Ok(()) => {}
+            // Nothing is mounted there.
+            Err(Errno::INVAL) => continue,
+            Err(errno) => return Err(Error::system("mount_setattr", shown(name), errno)),
+        }
         match rustix::mount::unmount(name, UnmountFlags::DETACH) {
-            // Nothing is mounted there, or nothing is there.
-            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+            Ok(()) => {}
             // Locked, because it came from a more privileged namespace (mount_namespaces(7)): hide it.
-            Err(Errno::PERM) => super::mask::empty(name)?,
+            Err(Errno::INVAL | Errno::PERM) => super::mask::empty(name)?,
             Err(errno) => return Err(Error::system("umount2", shown(name), errno)),
         }
     }
@@ -107,7 +115,7 @@ fn cover(root: &Root, host: &OwnedFd, path: &CStr) -> Result<()> {
 
 /// Whether this is the root that the kernel came up with.
 fn is_first(host: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(host).is_ok_and(|fs| matches!(fs.f_type.cast_unsigned(), RAMFS_MAGIC | TMPFS_MAGIC))
+    rustix::fs::fstatfs(host).is_ok_and(|fs| matches!(fs.f_type as u64, RAMFS_MAGIC | TMPFS_MAGIC))
 }
 
 /// Sets a propagation type (`MS_*`, with `MS_REC` for the whole tree).

@@ -87,6 +87,7 @@ fn deepest(root: BorrowedFd<'_>, path: &PathBuf) -> Result<(OwnedFd, usize), Err
 }
 
 /// How far [`descend`] came.
+#[allow(clippy::large_enum_variant)] // There is no heap to put the larger one in.
 enum Step<'p> {
     /// To the end.
     Made(OwnedFd),
