@@ -1,31 +1,37 @@
-//! The program: hand the arguments to `cmd`, exit with its status.
+//! The program: what the kernel started is either one of nsenter's stages or a command.
 
-// The test harness brings std and a main of its own.
-#![cfg(not(test))]
 #![no_std]
 #![no_main]
 #![allow(unsafe_code)]
 
 use core::ffi::{c_char, c_int};
 
-use minirunc as _;
+use minirunc::sys::arguments::Strings;
+use minirunc::{cmd, init};
 
-// Nothing else in the program names the C library, whose start-up code calls `main`.
+// Nothing else asks for musl, whose start-up code calls `main`.
 #[link(name = "c", kind = "static", modifiers = "-bundle")]
 unsafe extern "C" {
     fn abort() -> !;
 }
 
+/// Called by musl's crt1 with what execve(2) left on the stack.
+#[unsafe(no_mangle)]
+extern "C" fn main(
+    _count: c_int,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> c_int {
+    // SAFETY: crt1 hands over the vectors that the kernel made: null-terminated, and there for good.
+    let (arguments, environment) = unsafe { (Strings::new(arguments), Strings::new(environment)) };
+    let status =
+        if init::is_stage(arguments) { init::main(arguments) } else { cmd::main(arguments, environment) };
+    status.into()
+}
+
+/// Reached by a bug only. The stages' parent sees the end of file and says which one it was.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: abort(3) takes nothing and does not return.
     unsafe { abort() }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    let text = "minirunc-static: run: not built yet\n";
-    // SAFETY: static bytes; a failed write changes nothing but the message.
-    let _ = rustix::io::write(unsafe { rustix::stdio::stderr() }, text.as_bytes());
-    1
 }

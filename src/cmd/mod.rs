@@ -1,2 +1,184 @@
-//! One verb per file.
+//! The command line: one verb per file, one table for parser and help.
+
+mod delete;
+mod help;
 pub mod lex;
+mod output;
+mod report;
+mod run;
+mod state;
+
+use core::ffi::CStr;
+
+use crate::container::store::Store;
+use crate::error::{Context as _, Error, Result};
+use crate::sys;
+use crate::sys::arguments::Strings;
+use crate::text::{PathBuf, shown};
+use lex::{Flag, Item, Parser, usage};
+
+/// The program's name in messages.
+pub const NAME: &str = "minirunc-static";
+
+/// A verb.
+pub struct Command {
+    /// As it is typed.
+    pub name: &'static str,
+    /// What follows it, for the help.
+    pub operands: &'static str,
+    /// What it does, for the help.
+    pub help: &'static str,
+    /// What it takes.
+    pub flags: &'static [Flag],
+    /// Carries it out; the status to exit with.
+    run: fn(&Globals, Parser) -> Result<u8>,
+}
+
+/// The verbs, in the order of the help.
+pub const COMMANDS: &[&Command] = &[&run::COMMAND, &state::COMMAND, &delete::COMMAND];
+
+/// Flags before the verb.
+pub const FLAGS: &[Flag] = &[
+    Flag { name: "root", letter: None, value: Some("DIR"), help: "where containers' state is kept" },
+    Flag { name: "log", letter: None, value: Some("FILE"), help: "also append errors to FILE" },
+    Flag { name: "log-format", letter: None, value: Some("text|json"), help: "form of the records there" },
+    Flag { name: "debug", letter: None, value: None, help: "say more (accepted; nothing more is said yet)" },
+    Flag {
+        name: "cgroup-manager",
+        letter: None,
+        value: Some("cgroupfs|disabled"),
+        help: "who makes cgroups",
+    },
+    Flag { name: "systemd-cgroup", letter: None, value: None, help: "refused: systemd is not spoken yet" },
+    Flag {
+        name: "rootless",
+        letter: None,
+        value: Some("true|false|auto"),
+        help: "ignore cgroup permission errors",
+    },
+    Flag { name: "help", letter: Some(b'h'), value: None, help: "print help" },
+    Flag { name: "version", letter: Some(b'v'), value: None, help: "print the version" },
+];
+
+/// What the global flags and the environment say.
+pub struct Globals {
+    root: Option<&'static CStr>,
+    log: Option<&'static CStr>,
+    json: bool,
+    cgroups_disabled: bool,
+    environment: Strings,
+}
+
+/// Carries a command line out. The status to exit with.
+pub fn main(arguments: Strings, environment: Strings) -> u8 {
+    let mut globals = Globals { root: None, log: None, json: false, cgroups_disabled: false, environment };
+    let ensured = sys::stdio::ensure().context("open", "/dev/null");
+    match ensured.and_then(|()| dispatch(&mut globals, arguments)) {
+        Ok(status) => status,
+        Err(error) => report::failure(&globals, &error),
+    }
+}
+
+fn dispatch(globals: &mut Globals, mut arguments: Strings) -> Result<u8> {
+    let name = arguments.next().unwrap_or(c"");
+    let mut parser = Parser::new(arguments, FLAGS, true);
+    while let Some(item) = parser.next()? {
+        match item {
+            Item::Switch("help", true) => return help::overview(),
+            Item::Switch("version", true) => return help::version(name),
+            Item::Operand(verb) => return command(globals, verb, parser.rest()),
+            other => globals.take(other)?,
+        }
+    }
+    help::overview()
+}
+
+fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
+    if verb == c"help" {
+        return help::about(arguments.into_iter().next());
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
+        return Err(usage(format_args!("no such command: {}", shown(verb))));
+    };
+    if arguments.into_iter().take_while(|it| *it != c"--").any(|it| it == c"--help" || it == c"-h") {
+        return help::about(Some(verb));
+    }
+    (command.run)(globals, Parser::new(arguments, command.flags, false))
+}
+
+impl Globals {
+    fn take(&mut self, item: Item) -> Result<()> {
+        match item {
+            Item::Flag("root", path) => self.root = Some(path),
+            Item::Flag("log", path) => self.log = Some(path),
+            Item::Flag("log-format", form) => match form.to_bytes() {
+                b"json" => self.json = true,
+                b"text" => self.json = false,
+                _ => return Err(usage(format_args!("unknown log-format \"{}\"", shown(form)))),
+            },
+            Item::Flag("cgroup-manager", manager) => match manager.to_bytes() {
+                b"cgroupfs" => self.cgroups_disabled = false,
+                b"disabled" => self.cgroups_disabled = true,
+                b"systemd" => {
+                    return Err(Error::refused("--cgroup-manager systemd", "not supported by this build yet"));
+                }
+                _ => return Err(usage(format_args!("unknown cgroup-manager \"{}\"", shown(manager)))),
+            },
+            Item::Switch("systemd-cgroup", true) => {
+                return Err(Error::refused("--systemd-cgroup", "not supported by this build yet"));
+            }
+            Item::Flag("rootless", value) => {
+                // Permission errors of cgroups are forgiven to an ordinary user, and to nobody else: `auto`.
+                if lex::boolean(Some(value)).is_none() && value != c"auto" {
+                    return Err(usage(format_args!("invalid value \"{}\" for -rootless", shown(value))));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `--root`, or /run/minirunc, or for an ordinary user below $XDG_RUNTIME_DIR.
+    fn root(&self) -> Result<PathBuf> {
+        let unfit = |_| Error::refused("--root", "longer than a path may be");
+        if let Some(root) = self.root {
+            if root.to_bytes() == b"/" || root.is_empty() {
+                return Err(Error::refused("--root", "refusing to use / as the state root"));
+            }
+            return PathBuf::from_bytes(root.to_bytes()).map_err(unfit);
+        }
+        let runtime_dir = self.environment.variable("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+        let mut path = PathBuf::new();
+        match runtime_dir {
+            Some(dir) if !rustix::process::geteuid().is_root() => path.push(dir.to_bytes()).map_err(unfit)?,
+            _ => path.push(b"/run").map_err(unfit)?,
+        }
+        path.join(b"minirunc").map_err(unfit)?;
+        Ok(path)
+    }
+
+    /// The state root, which must be there.
+    fn store(&self, id: &CStr) -> Result<Store> {
+        match Store::open(self.root()?) {
+            Err(error) if error.errno() == Some(crate::error::Errno::NOENT) => {
+                Err(crate::container::store::missing(id))
+            }
+            done => done,
+        }
+    }
+}
+
+/// The one operand of a verb: the container's id, checked.
+fn only_id(mut parser: Parser, mut flag: impl FnMut(Item)) -> Result<&'static CStr> {
+    let mut id = None;
+    while let Some(item) = parser.next()? {
+        match item {
+            Item::Operand(operand) if id.is_none() => id = Some(operand),
+            Item::Operand(_) => return Err(usage("one container id is expected")),
+            other => flag(other),
+        }
+    }
+    let id = id.ok_or_else(|| usage("a container id is expected"))?;
+    crate::container::id::check(id)?;
+    Ok(id)
+}

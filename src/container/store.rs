@@ -101,9 +101,12 @@ impl Store {
     }
 }
 
+/// The operation of that error.
+pub const MISSING: &str = "container does not exist";
+
 /// The answer for an unknown id, in the words that callers look for.
 pub fn missing(id: &CStr) -> Error {
-    Error::refused("container does not exist", shown(id))
+    Error::refused(MISSING, shown(id))
 }
 
 impl Entry {

@@ -26,3 +26,9 @@ pub fn path(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     let (found, _) = readlinkat_raw(CWD, link.as_cstr(), &mut buffer)?;
     PathBuf::from_bytes(found).map_err(|_| Errno::NAMETOOLONG)
 }
+
+/// Whether no descriptor has this number: fcntl(2), F_GETFD.
+pub fn is_closed(number: i32) -> bool {
+    // SAFETY: the number is used for one question only, which answers EBADF where nothing is behind it.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_err()
+}

@@ -1,0 +1,28 @@
+//! `delete`: removes what is left of a container.
+
+use super::lex::{Flag, Item, Parser};
+use super::{Command, Globals, only_id};
+use crate::container::destroy;
+use crate::container::store::MISSING;
+use crate::error::Result;
+
+pub const COMMAND: Command = Command {
+    name: "delete",
+    operands: "ID",
+    help: "remove a container that has stopped",
+    flags: &[Flag { name: "force", letter: Some(b'f'), value: None, help: "kill it first if it still runs" }],
+    run,
+};
+
+fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+    let mut force = false;
+    let id = only_id(parser, |item| {
+        if let Item::Switch("force", on) = item {
+            force = on;
+        }
+    })?;
+    match globals.store(id).and_then(|store| destroy::delete(&store, id, force)) {
+        Err(error) if force && error.op() == MISSING => Ok(0),
+        done => done.map(|()| 0),
+    }
+}

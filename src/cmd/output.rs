@@ -1,0 +1,56 @@
+//! Standard output, in few writes.
+
+use core::fmt;
+
+use crate::error::{Context, Errno, Error, Result};
+use crate::sys::stdio::stdout;
+
+/// Collects text and writes it out when full, and at [`Output::flush`].
+pub struct Output {
+    buffer: heapless::Vec<u8, 4096>,
+    failed: Option<Errno>,
+}
+
+impl Output {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { buffer: heapless::Vec::new(), failed: None }
+    }
+
+    /// Writes out what is left. What went wrong on the way is told here.
+    pub fn flush(mut self) -> Result<()> {
+        self.spill();
+        self.failed.map_or(Ok(()), Err).context("write", "standard output")
+    }
+
+    fn spill(&mut self) {
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() && self.failed.is_none() {
+            match rustix::io::write(stdout(), rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
+                Err(Errno::INTR) => {}
+                Err(errno) => self.failed = Some(errno),
+            }
+        }
+        self.buffer.clear();
+    }
+}
+
+impl fmt::Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for chunk in text.as_bytes().chunks(1024) {
+            if self.buffer.capacity() - self.buffer.len() < chunk.len() {
+                self.spill();
+            }
+            let _ = self.buffer.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+}
+
+/// Prints what `fill` writes.
+pub fn print(fill: impl FnOnce(&mut Output) -> fmt::Result) -> Result<()> {
+    let mut output = Output::new();
+    fill(&mut output).map_err(|_| Error::refused("write", "standard output: not formatted"))?;
+    output.flush()
+}

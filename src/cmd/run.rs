@@ -1,0 +1,246 @@
+//! `run`: makes a container, stays with it, and removes it.
+
+use core::ffi::CStr;
+use core::fmt::Write;
+
+use nsenter::attr::Message;
+use rustix::fs::{self, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::lex::{Flag, Item, Parser, usage};
+use super::{Command, Globals, output, report};
+use crate::container::attend::Signals;
+use crate::container::launch::{Order, translate};
+use crate::container::store::Store;
+use crate::container::{Container, config, id, pid_file};
+use crate::error::{Context, Error, Result};
+use crate::plan::{self, Plan};
+use crate::text::{PathBuf, shown};
+
+pub const COMMAND: Command = Command {
+    name: "run",
+    operands: "BUNDLE | ID",
+    help: "run the container of a bundle",
+    flags: &[
+        Flag {
+            name: "bundle",
+            letter: Some(b'b'),
+            value: Some("DIR"),
+            help: "the bundle; then the operand is an id",
+        },
+        Flag { name: "id", letter: None, value: Some("ID"), help: "the id; then the operand is a bundle" },
+        Flag { name: "detach", letter: Some(b'd'), value: None, help: "leave it running" },
+        Flag {
+            name: "pid-file",
+            letter: None,
+            value: Some("FILE"),
+            help: "write the pid of its process there",
+        },
+        Flag { name: "keep", letter: None, value: None, help: "do not remove it when it ends" },
+        Flag { name: "no-subreaper", letter: None, value: None, help: "do not adopt its orphans" },
+        Flag { name: "no-pivot", letter: None, value: None, help: "move the root instead of pivot_root" },
+        Flag { name: "no-new-keyring", letter: None, value: None, help: "keep the caller's session keyring" },
+        Flag {
+            name: "preserve-fds",
+            letter: None,
+            value: Some("N"),
+            help: "pass N more descriptors, from 3 on",
+        },
+        Flag { name: "dry-run", letter: None, value: None, help: "print the plan and do nothing" },
+        Flag { name: "console-socket", letter: None, value: Some("PATH"), help: "refused: not built yet" },
+        Flag { name: "pidfd-socket", letter: None, value: Some("PATH"), help: "refused: not built yet" },
+    ],
+    run,
+};
+
+/// What the flags say.
+#[derive(Default)]
+struct Options {
+    bundle: Option<&'static CStr>,
+    id: Option<&'static CStr>,
+    operand: Option<&'static CStr>,
+    pid_file: Option<&'static CStr>,
+    detach: bool,
+    keep: bool,
+    no_subreaper: bool,
+    no_pivot: bool,
+    no_new_keyring: bool,
+    dry_run: bool,
+    preserve_fds: u32,
+}
+
+fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+    let options = parse(parser)?;
+    let listen_fds = listen_fds(globals);
+    // Before anything is opened: these numbers are the caller's.
+    let preserve_fds = options.preserve_fds.saturating_add(listen_fds);
+    check_open(preserve_fds)?;
+    let (bundle, id) = options.which()?;
+    let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
+    let mut warn = |warning: &Error| report::warning(globals, warning);
+    let root = globals.root()?;
+    if options.dry_run {
+        let store = Store::unopened(root);
+        let order = options.order(globals, &store, id.as_cstr(), &bundle, preserve_fds, listen_fds);
+        return dry_run(translate(&order, &mut warn)?);
+    }
+    let store = Store::make(root)?;
+    let order = options.order(globals, &store, id.as_cstr(), &bundle, preserve_fds, listen_fds);
+    let signals = if options.detach { None } else { Some(Signals::block()?) };
+    if signals.is_some() && !options.no_subreaper {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .context("prctl", "child subreaper")?;
+    }
+    let mut container = match Container::launch(&order, &mut warn) {
+        Err(error) => return Ok(refusal(globals, &error)),
+        done => done?,
+    };
+    if let (Some(file), Some(init)) = (&pid_file, container.init()) {
+        if let Err(error) = pid_file::write(file, init.pid) {
+            let _ = container.destroy();
+            return Err(error);
+        }
+    }
+    let Some(signals) = signals else { return Ok(0) };
+    let status = container.attend(&signals);
+    if status.as_ref().is_ok_and(|&status| status == 128 + 9) && container.ran_out_of_memory() {
+        let cause = Error::refused("run", "container init was OOM-killed (memory limit too low?)");
+        report::failure(globals, &cause);
+    }
+    if !options.keep {
+        if let Err(error) = container.destroy() {
+            report::warning(globals, &error);
+        }
+    }
+    status
+}
+
+/// Tells why a container did not start; a program that is not there is 127, one that cannot be run 126.
+fn refusal(globals: &Globals, error: &Error) -> u8 {
+    let status = report::failure(globals, error);
+    match (error.op(), error.errno()) {
+        ("exec", Some(Errno::NOENT | Errno::NOTDIR) | None) => 127,
+        ("exec", _) => 126,
+        _ => status,
+    }
+}
+
+fn parse(mut parser: Parser) -> Result<Options> {
+    let mut options = Options::default();
+    while let Some(item) = parser.next()? {
+        match item {
+            Item::Flag("bundle", value) => options.bundle = Some(value),
+            Item::Flag("id", value) => options.id = Some(value),
+            Item::Flag("pid-file", value) => options.pid_file = Some(value),
+            Item::Flag("preserve-fds", value) => options.preserve_fds = number(value)?,
+            Item::Switch("detach", on) => options.detach = on,
+            Item::Switch("keep", on) => options.keep = on,
+            Item::Switch("no-subreaper", on) => options.no_subreaper = on,
+            Item::Switch("no-pivot", on) => options.no_pivot = on,
+            Item::Switch("no-new-keyring", on) => options.no_new_keyring = on,
+            Item::Switch("dry-run", on) => options.dry_run = on,
+            Item::Flag(name, _) | Item::Switch(name, _) => {
+                return Err(Error::refused("run", format_args!("--{name}: not supported by this build yet")));
+            }
+            Item::Operand(operand) if options.operand.is_none() => options.operand = Some(operand),
+            Item::Operand(_) => return Err(usage("one operand is expected: a bundle or an id")),
+        }
+    }
+    Ok(options)
+}
+
+impl Options {
+    /// Which bundle, and under which id: `run BUNDLE`, `run --id ID BUNDLE`, `run --bundle DIR ID`, `run ID` in a bundle.
+    fn which(&self) -> Result<(PathBuf, PathBuf)> {
+        let operand = self.operand.ok_or_else(|| usage("a bundle or a container id is expected"))?;
+        let own = |id: &CStr| {
+            id::check(id)?;
+            PathBuf::from_bytes(id.to_bytes()).map_err(|_| Error::refused("id", "longer than its limit"))
+        };
+        if let Some(bundle) = self.bundle {
+            return Ok((config::locate(bundle)?, own(operand)?));
+        }
+        if let Some(id) = self.id {
+            return Ok((config::locate(operand)?, own(id)?));
+        }
+        // An id has no slash, and a bundle is a directory: what could be both is the bundle that it names.
+        if operand.to_bytes().contains(&b'/') || is_bundle(operand) {
+            let bundle = config::locate(operand)?;
+            let id = invented(&bundle);
+            return Ok((bundle, id));
+        }
+        Ok((config::locate(c".")?, own(operand)?))
+    }
+
+    fn order<'a>(
+        &self,
+        globals: &Globals,
+        store: &'a Store,
+        id: &'a CStr,
+        bundle: &'a PathBuf,
+        preserve_fds: u32,
+        listen_fds: u32,
+    ) -> Order<'a> {
+        Order {
+            store,
+            id,
+            bundle,
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            preserve_fds,
+            listen_fds,
+            cgroups_disabled: globals.cgroups_disabled,
+            search: globals.environment.variable("PATH"),
+        }
+    }
+}
+
+/// Whether a directory of this name is there.
+fn is_bundle(name: &CStr) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    fs::openat(CWD, name, flags, Mode::empty()).is_ok()
+}
+
+/// `<name of the bundle>-<our pid>`, with what an id may not have replaced.
+fn invented(bundle: &PathBuf) -> PathBuf {
+    let name = bundle.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
+    let mut id = PathBuf::new();
+    for &byte in name.iter().take(255) {
+        let fine = byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+        let _ = id.push(&[if fine { byte } else { b'_' }]);
+    }
+    let _ = write!(id, "-{}", rustix::process::getpid().as_raw_nonzero());
+    id
+}
+
+fn number(text: &CStr) -> Result<u32> {
+    let value = text.to_str().ok().and_then(|text| text.parse().ok());
+    value.ok_or_else(|| usage(format_args!("\"{}\" is not a number", shown(text))))
+}
+
+/// LISTEN_FDS, when it was meant for us (sd_listen_fds(3)).
+fn listen_fds(globals: &Globals) -> u32 {
+    let read = |name| globals.environment.variable(name)?.to_str().ok()?.parse::<u32>().ok();
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    match (read("LISTEN_PID"), read("LISTEN_FDS")) {
+        (Some(pid), Some(fds)) if i64::from(pid) == i64::from(me) => fds,
+        _ => 0,
+    }
+}
+
+/// Descriptors that are promised to the process have to be there.
+fn check_open(count: u32) -> Result<()> {
+    for fd in (3..).take(count as usize) {
+        if crate::sys::descriptor::is_closed(fd) {
+            return Err(Error::refused("--preserve-fds", format_args!("descriptor {fd} is not open")));
+        }
+    }
+    Ok(())
+}
+
+/// Prints the plan.
+fn dry_run(message: &[u8]) -> Result<u8> {
+    let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
+    output::print(|out| plan::print::print(&plan, out))?;
+    Ok(0)
+}

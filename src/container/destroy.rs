@@ -1,0 +1,105 @@
+//! The end of a container: its processes, its cgroups, its state, and the hooks that hear of it.
+
+use nsenter::attr::Message;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use core::ffi::CStr;
+
+use super::record::Record;
+use super::store::{Entry, Store};
+use super::{Container, Init};
+use crate::cgroup::Cgroups;
+use crate::error::{Context, Error, Result};
+use crate::plan::{self, Plan, hook, kind};
+use crate::sys;
+
+/// How long a killed process may take to end, in seconds.
+const PATIENCE: i64 = 10;
+
+impl<'a> Container<'a> {
+    /// A container that an earlier process made, as far as it got.
+    pub fn load(store: &'a Store, id: &'a CStr) -> Result<Self> {
+        let entry = store.entry(id)?;
+        Self::restore(store, id, entry)
+    }
+
+    fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
+        let stored = entry.read_plan()?;
+        let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
+        let plan = Plan::new(message);
+        let cgroups = if plan.has(kind::CGROUP_MANAGER_DISABLED)? {
+            None
+        } else if rest.is_empty() {
+            // The runtime was killed before it wrote where they are.
+            let mut cgroups = Cgroups::discover(!rustix::process::geteuid().is_root())?;
+            cgroups.find(plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/"))?;
+            Some(cgroups)
+        } else {
+            Some(Cgroups::restore(&Plan::new(Message::parse(rest).map_err(plan::broken)?.0))?)
+        };
+        let identity = Record::load(&entry)?.and_then(|record| record.init);
+        let init = identity.and_then(|it| Some(Init { pid: it.pid, pidfd: it.open()? }));
+        Ok(Self { store, id, entry, plan, cgroups, init, console: None })
+    }
+
+    /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
+    pub fn destroy(mut self) -> Result<()> {
+        let killed = self.kill();
+        let cgroups = self.cgroups.take().map_or(Ok(()), |mut cgroups| {
+            let emptied = cgroups.kill();
+            emptied.and(cgroups.destroy())
+        });
+        let forgotten = self.store.remove(self.id, &self.entry);
+        self.init = None;
+        // What poststop hooks do wrong is told, and changes nothing (runtime-spec, lifecycle 13).
+        let hooks = self.run_hooks(hook::POSTSTOP, b"stopped");
+        killed.and(cgroups).and(forgotten).and(hooks)
+    }
+
+    /// SIGKILL to init, and to its pid namespace with it; waits until it is gone.
+    fn kill(&mut self) -> Result<()> {
+        let Some(init) = &self.init else {
+            return Ok(());
+        };
+        match sys::pidfd::send_signal(init.pidfd.as_fd(), libc::SIGKILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(errno) => return Err(Error::system("pidfd_send_signal", "init", errno)),
+        }
+        // Ours to reap when we started it; otherwise its parent does that, and we see it end.
+        match waitpid(Pid::from_raw(init.pid), WaitOptions::empty()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let mut fds = [PollFd::new(&init.pidfd, PollFlags::IN)];
+                let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+                match poll(&mut fds, Some(&patience)).context("poll", "init")? {
+                    0 => Err(Error::refused("kill", "container init is still running")),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// `delete`: removes a container that has stopped; with `force`, any, and what a killed runtime left.
+pub fn delete(store: &Store, id: &CStr, force: bool) -> Result<()> {
+    let entry = match store.entry(id) {
+        Err(error) if force && error.op() == super::store::MISSING => return Ok(()),
+        done => done?,
+    };
+    // A runtime that is still making it holds the lock, and is waited for.
+    entry.lock()?;
+    let container = match Container::restore(store, id, entry) {
+        // A plan that was never written whole: there was nothing before it.
+        Err(_) if force => return store.remove(id, &store.entry(id)?),
+        done => done?,
+    };
+    if container.init.is_some() && !force {
+        let reason =
+            format_args!("cannot delete container {} that is not stopped: running", crate::text::shown(id));
+        return Err(Error::refused("delete", reason));
+    }
+    container.destroy()
+}

@@ -1,0 +1,312 @@
+//! From a bundle to a running process: the runtime's side of the three stages.
+//!
+//! [`Container::launch`] is the list. What it has done when a step fails is undone by [`Container::destroy`], which
+//! is also what ends a container that has run.
+
+use core::ffi::CStr;
+
+use nsenter::attr::{Message, Writer};
+use nsenter::boot::{self, Boot, Offset, Target};
+use nsenter::ids::{self, IdMap};
+use nsenter::spawn;
+use nsenter::stage;
+use nsenter::sync::{Answer, Channel, Kind, silent};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::FdFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+
+use super::identity::Identity;
+use super::record::Record;
+use super::store::Store;
+use super::{Container, Init, config};
+use crate::cgroup::Cgroups;
+use crate::error::{Context, Error, Result};
+use crate::plan::{self, Noun, Plan, hook, kind, namespace};
+use crate::text::PathBuf;
+use crate::wire::json::Document;
+use crate::{hooks, limits, sys};
+
+/// What a command asks for.
+pub struct Order<'a> {
+    /// Where its state goes.
+    pub store: &'a Store,
+    /// Its name, checked.
+    pub id: &'a CStr,
+    /// The bundle's absolute path.
+    pub bundle: &'a PathBuf,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds`: this many from 3 on reach the process.
+    pub preserve_fds: u32,
+    /// LISTEN_FDS meant for us (sd_listen_fds(3)): the first of those.
+    pub listen_fds: u32,
+    /// `--cgroup-manager disabled`.
+    pub cgroups_disabled: bool,
+    /// PATH, to find newuidmap.
+    pub search: Option<&'a CStr>,
+}
+
+/// Translates the order's config.json; `warn` is told what was passed over.
+pub fn translate(order: &Order<'_>, warn: &mut dyn FnMut(&Error)) -> Result<&'static [u8]> {
+    let text = config::read(order.bundle)?;
+    let document = Document::parse(config::NAME, text)?;
+    let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
+    let (memory, scratch) = memory.split_at_mut(limits::PLAN);
+    let request = plan::translate::Request {
+        id: order.id,
+        bundle: order.bundle.as_cstr(),
+        no_pivot: order.no_pivot,
+        no_new_keyring: order.no_new_keyring,
+        preserve_fds: order.preserve_fds,
+        cgroups_disabled: order.cgroups_disabled,
+        rootless: is_rootless(),
+    };
+    let writer = Writer::new(memory, Kind::Plan as u16);
+    plan::translate::translate(&document, &request, warn, writer, scratch)
+}
+
+/// Whether the caller is an ordinary user.
+fn is_rootless() -> bool {
+    !rustix::process::geteuid().is_root()
+}
+
+impl<'a> Container<'a> {
+    /// Makes the container and starts its process. On an error nothing of it is left.
+    pub fn launch(order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
+        let message = translate(order, warn)?;
+        let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
+        let entry = order.store.create(order.id)?;
+        let mut container =
+            Self { store: order.store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
+        match container.bring_up(order, message) {
+            Ok(()) => Ok(container),
+            Err(error) => {
+                let error = container.explain(error);
+                // The error to tell is the first one.
+                let _ = container.destroy();
+                Err(error)
+            }
+        }
+    }
+
+    fn bring_up(&mut self, order: &Order<'_>, message: &[u8]) -> Result<()> {
+        // The state comes first, so that whatever follows can be found and cleaned up.
+        let file = self.entry.write_plan(message)?;
+        let (ours, theirs) = channel()?;
+        let channel = Channel::new(ours.as_raw_fd());
+        let boot = boot(&self.plan)?;
+        // BOOT waits in the socket before there is anybody to read it.
+        let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
+        channel.send(boot.emit(memory)?)?;
+        let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
+        let mut cgroups = self.cgroups()?;
+        // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
+        if let Some(cgroups) = cgroups.as_mut().filter(|cgroups| cgroups.is_unified()) {
+            self.limit(cgroups)?;
+        }
+        self.cgroups = cgroups;
+        let directory = self.cgroups.as_ref().and_then(Cgroups::directory);
+        let flags = if boot.collapsed { boot.namespaces & libc::CLONE_NEWPID as u32 } else { 0 };
+        let child = spawn::child(
+            sealed.as_raw_fd(),
+            theirs.as_raw_fd(),
+            flags.into(),
+            directory.map(|directory| directory.as_raw_fd()),
+        )?;
+        drop((theirs, sealed));
+        let late = directory.is_some() && !child.into_cgroup;
+        let (child_pid, child_pidfd) = (child.pid, sys::descriptor::adopt(child.pidfd));
+        self.init = Some(Init { pid: child_pid, pidfd: child_pidfd });
+        // From here on the child unshares its namespaces; what it need not wait for is done meanwhile.
+        if let Some(mut cgroups) = self.cgroups.take() {
+            let made = if cgroups.is_unified() { Ok(()) } else { self.limit(&mut cgroups) };
+            let entered = if late { cgroups.enter(child_pid) } else { Ok(()) };
+            self.cgroups = Some(cgroups);
+            made.and(entered)?;
+        }
+        if boot.maps {
+            self.map(channel, child_pid, order)?;
+        }
+        self.hand_over(order, channel, file.as_fd(), message)?;
+        if boot.collapsed {
+            self.remember()?;
+        }
+        self.converse(channel, boot.collapsed)
+    }
+
+    /// What the host has for cgroups, unless they are not wanted.
+    fn cgroups(&self) -> Result<Option<Cgroups>> {
+        if self.plan.has(kind::CGROUP_MANAGER_DISABLED)? {
+            return Ok(None);
+        }
+        Cgroups::discover(is_rootless()).map(Some)
+    }
+
+    /// The container's own cgroups, and its limits in them.
+    fn limit(&self, cgroups: &mut Cgroups) -> Result<()> {
+        let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
+        cgroups.create(path, &self.plan)?;
+        cgroups.apply(&self.plan)
+    }
+
+    /// Writes the user namespace's maps when the child asks for them.
+    fn map(&self, channel: Channel, pid: i32, order: &Order<'_>) -> Result<()> {
+        match channel.answer()? {
+            Answer::MapPlease => {}
+            _ => return Err(silent(stage::CHILD).into()),
+        }
+        let mut lines = [heapless::Vec::<IdMap, { limits::ID_MAPS }>::new(), heapless::Vec::new()];
+        for map in self.plan.each::<namespace::IdMap>() {
+            let map = map?;
+            let line = IdMap { container_id: map.inside, host_id: map.outside, size: map.size };
+            let [uids, gids] = &mut lines;
+            if map.group { gids } else { uids }
+                .push(line)
+                .map_err(|_| Error::refused("linux.uidMappings", "more than 340 lines"))?;
+        }
+        let [uids, gids] = &lines;
+        ids::write_maps(pid, uids, gids, order.search.map(CStr::to_bytes))?;
+        Ok(channel.send_simple(Kind::MapDone)?)
+    }
+
+    /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
+    fn hand_over(
+        &self,
+        order: &Order<'_>,
+        channel: Channel,
+        file: rustix::fd::BorrowedFd<'_>,
+        message: &[u8],
+    ) -> Result<()> {
+        let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
+        let mut writer = Writer::new(memory, Kind::Setup as u16);
+        let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.emit(&mut writer);
+            cgroups.tasks(&mut tasks)?;
+        }
+        writer.u32(kind::TASKS_FDS, tasks.len() as u32);
+        if order.listen_fds > 0 {
+            writer.u32(kind::LISTEN_FDS, order.listen_fds);
+        }
+        if self.has_hook(hook::PRESTART)? || self.has_hook(hook::CREATE_RUNTIME)? {
+            writer.flag(kind::ASK_HOOKS);
+        }
+        let setup = writer.finish().map_err(plan::broken)?;
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES }> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
+        channel.send_with_fds(setup, &fds)?;
+        channel.send(message)?;
+        self.entry.append(file, setup)
+    }
+
+    /// Answers the stages until the process runs.
+    fn converse(&mut self, channel: Channel, collapsed: bool) -> Result<()> {
+        let mut speaker = if collapsed { stage::INIT } else { stage::CHILD };
+        let mut ready = false;
+        loop {
+            match channel.answer()? {
+                Answer::Pid(pid) => {
+                    self.succeed(pid)?;
+                    self.remember()?;
+                    speaker = stage::INIT;
+                }
+                Answer::HooksPlease => {
+                    self.run_hooks(hook::PRESTART, b"creating")?;
+                    self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
+                    channel.send_simple(Kind::HooksDone)?;
+                }
+                Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
+                Answer::Ready => ready = true,
+                // execve closed the socket.
+                Answer::Closed if ready => break,
+                Answer::Closed | Answer::MapPlease => return Err(silent(speaker).into()),
+            }
+        }
+        // A process that could not be told that it started must not go on (runtime-spec 1.3).
+        self.run_hooks(hook::POSTSTART, b"running")
+    }
+
+    /// Stage 1 has made init and exits.
+    fn succeed(&mut self, pid: i32) -> Result<()> {
+        let init = Pid::from_raw(pid).ok_or_else(|| Error::refused("message", "no pid"))?;
+        let pidfd = pidfd_open(init, PidfdFlags::empty()).context("pidfd_open", "init")?;
+        if let Some(child) = self.init.replace(Init { pid, pidfd }) {
+            waitpid(Pid::from_raw(child.pid), WaitOptions::empty()).context("waitpid", "child")?;
+        }
+        Ok(())
+    }
+
+    /// Writes down which process it is.
+    fn remember(&self) -> Result<()> {
+        match &self.init {
+            Some(init) => {
+                Record::new(Identity::of(init.pid, init.pidfd.as_fd())?).store(&self.entry, self.id)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether there is a hook of this stage.
+    fn has_hook(&self, stage: u32) -> Result<bool> {
+        for hook in self.plan.each::<hook::Hook<'_>>() {
+            if hook?.stage == stage {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Runs the hooks of a stage that belong to the runtime.
+    pub(super) fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
+        if !self.has_hook(stage)? {
+            return Ok(());
+        }
+        let pid = self.init.as_ref().map_or(0, |init| init.pid);
+        let state = self.state_for_hooks(status, pid)?;
+        hooks::run(stage, &self.plan, state)
+    }
+
+    /// A child that was killed says nothing; the cgroup may know why.
+    fn explain(&self, error: Error) -> Error {
+        let silent = error.errno().is_none() && (error.op() == stage::INIT || error.op() == stage::CHILD);
+        if silent && self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0) {
+            return Error::refused("create", "container init was OOM-killed (memory limit too low?)");
+        }
+        error
+    }
+}
+
+/// BOOT, from the plan's namespaces.
+fn boot<'a>(plan: &Plan<'a>) -> Result<Boot<'a>> {
+    let mut boot = Boot::default();
+    for namespace in plan.each::<namespace::Namespace<'a>>() {
+        let namespace = namespace?;
+        match namespace.path {
+            None => boot.namespaces |= namespace.flag,
+            Some(path) if boot.join(namespace.flag, Target::Path(path)) => {}
+            Some(_) => return Err(Error::refused("linux.namespaces", "more than eight paths")),
+        }
+    }
+    for offset in plan.each::<namespace::TimeOffset>() {
+        let offset = offset?;
+        let value = Some(Offset { seconds: offset.secs, nanoseconds: offset.nanosecs });
+        if offset.clock == libc::CLOCK_BOOTTIME as u32 {
+            boot.boottime = value;
+        } else {
+            boot.monotonic = value;
+        }
+    }
+    boot.maps = boot.namespaces & libc::CLONE_NEWUSER as u32 != 0;
+    boot.collapsed = boot.collapses();
+    Ok(boot)
+}
+
+/// The socketpair: our end close-on-exec, the child's inherited.
+fn channel() -> Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .context("socketpair", "")?;
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context("fcntl", "socket")?;
+    Ok((ours, theirs))
+}
