@@ -78,20 +78,26 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let (bundle, id) = options.which()?;
     let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
     let mut warn = |warning: &Error| report::warning(globals, warning);
-    let root = globals.root()?;
+    let order = Order {
+        id: id.as_cstr(),
+        bundle: &bundle,
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds,
+        listen_fds,
+        cgroups_disabled: globals.cgroups_disabled,
+        search: globals.environment.variable("PATH"),
+    };
     if options.dry_run {
-        let store = Store::unopened(root);
-        let order = options.order(globals, &store, id.as_cstr(), &bundle, preserve_fds, listen_fds);
         return dry_run(translate(&order, &mut warn)?);
     }
-    let store = Store::make(root)?;
-    let order = options.order(globals, &store, id.as_cstr(), &bundle, preserve_fds, listen_fds);
+    let store = Store::make(globals.root()?)?;
     let signals = if options.detach { None } else { Some(Signals::block()?) };
     if signals.is_some() && !options.no_subreaper {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("prctl", "child subreaper")?;
     }
-    let mut container = match Container::launch(&order, &mut warn) {
+    let mut container = match Container::launch(&store, &order, &mut warn) {
         Err(error) => return Ok(refusal(globals, &error)),
         done => done?,
     };
@@ -170,28 +176,6 @@ impl Options {
             return Ok((bundle, id));
         }
         Ok((config::locate(c".")?, own(operand)?))
-    }
-
-    fn order<'a>(
-        &self,
-        globals: &Globals,
-        store: &'a Store,
-        id: &'a CStr,
-        bundle: &'a PathBuf,
-        preserve_fds: u32,
-        listen_fds: u32,
-    ) -> Order<'a> {
-        Order {
-            store,
-            id,
-            bundle,
-            no_pivot: self.no_pivot,
-            no_new_keyring: self.no_new_keyring,
-            preserve_fds,
-            listen_fds,
-            cgroups_disabled: globals.cgroups_disabled,
-            search: globals.environment.variable("PATH"),
-        }
     }
 }
 

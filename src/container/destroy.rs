@@ -34,7 +34,7 @@ impl<'a> Container<'a> {
             None
         } else if rest.is_empty() {
             // The runtime was killed before it wrote where they are.
-            let mut cgroups = Cgroups::discover(!rustix::process::geteuid().is_root())?;
+            let mut cgroups = Cgroups::discover()?;
             cgroups.find(plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/"))?;
             Some(cgroups)
         } else {

@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::store::Store;
 use super::{Container, Init, config};
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, Mode};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Noun, Plan, hook, kind, namespace};
 use crate::text::PathBuf;
@@ -29,8 +29,6 @@ use crate::{hooks, limits, sys};
 
 /// What a command asks for.
 pub struct Order<'a> {
-    /// Where its state goes.
-    pub store: &'a Store,
     /// Its name, checked.
     pub id: &'a CStr,
     /// The bundle's absolute path.
@@ -75,10 +73,10 @@ fn is_rootless() -> bool {
 
 impl<'a> Container<'a> {
     /// Makes the container and starts its process. On an error nothing of it is left.
-    pub fn launch(order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
+    pub fn launch(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
         let message = translate(order, warn)?;
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
-        let entry = order.store.create(order.id)?;
+        let entry = store.create(order.id)?;
         let mut container =
             Self { store: order.store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
         match container.bring_up(order, message) {
@@ -102,30 +100,30 @@ impl<'a> Container<'a> {
         let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
         channel.send(boot.emit(memory)?)?;
         let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
-        let mut cgroups = self.cgroups()?;
+        self.cgroups = self.find_cgroups()?;
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
-        if let Some(cgroups) = cgroups.as_mut().filter(|cgroups| cgroups.is_unified()) {
-            self.limit(cgroups)?;
+        let unified = self.cgroups.as_ref().is_some_and(|cgroups| cgroups.mode() == Mode::V2);
+        if unified {
+            self.limit()?;
         }
-        self.cgroups = cgroups;
-        let directory = self.cgroups.as_ref().and_then(Cgroups::directory);
+        let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
         let flags = if boot.collapsed { boot.namespaces & libc::CLONE_NEWPID as u32 } else { 0 };
         let child = spawn::child(
             sealed.as_raw_fd(),
             theirs.as_raw_fd(),
             flags.into(),
-            directory.map(|directory| directory.as_raw_fd()),
+            directory.as_ref().map(AsRawFd::as_raw_fd),
         )?;
         drop((theirs, sealed));
         let late = directory.is_some() && !child.into_cgroup;
         let (child_pid, child_pidfd) = (child.pid, sys::descriptor::adopt(child.pidfd));
         self.init = Some(Init { pid: child_pid, pidfd: child_pidfd });
         // From here on the child unshares its namespaces; what it need not wait for is done meanwhile.
-        if let Some(mut cgroups) = self.cgroups.take() {
-            let made = if cgroups.is_unified() { Ok(()) } else { self.limit(&mut cgroups) };
-            let entered = if late { cgroups.enter(child_pid) } else { Ok(()) };
-            self.cgroups = Some(cgroups);
-            made.and(entered)?;
+        if !unified {
+            self.limit()?;
+        }
+        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| late) {
+            cgroups.enter(child_pid.unsigned_abs())?;
         }
         if boot.maps {
             self.map(channel, child_pid, order)?;
@@ -138,17 +136,18 @@ impl<'a> Container<'a> {
     }
 
     /// What the host has for cgroups, unless they are not wanted.
-    fn cgroups(&self) -> Result<Option<Cgroups>> {
+    fn find_cgroups(&self) -> Result<Option<Cgroups>> {
         if self.plan.has(kind::CGROUP_MANAGER_DISABLED)? {
             return Ok(None);
         }
-        Cgroups::discover(is_rootless()).map(Some)
+        Cgroups::discover().map(Some)
     }
 
-    /// The container's own cgroups, and its limits in them.
-    fn limit(&self, cgroups: &mut Cgroups) -> Result<()> {
+    /// Makes the container's own cgroups, and sets its limits in them.
+    fn limit(&mut self) -> Result<()> {
+        let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
-        cgroups.create(path, &self.plan)?;
+        cgroups.create(path, &self.plan, is_rootless())?;
         cgroups.apply(&self.plan)
     }
 
@@ -174,7 +173,7 @@ impl<'a> Container<'a> {
 
     /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
     fn hand_over(
-        &self,
+        &mut self,
         order: &Order<'_>,
         channel: Channel,
         file: rustix::fd::BorrowedFd<'_>,
@@ -183,9 +182,9 @@ impl<'a> Container<'a> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
         let mut writer = Writer::new(memory, Kind::Setup as u16);
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
-        if let Some(cgroups) = &self.cgroups {
+        if let Some(cgroups) = &mut self.cgroups {
             cgroups.emit(&mut writer);
-            cgroups.tasks(&mut tasks)?;
+            tasks = cgroups.tasks()?;
         }
         writer.u32(kind::TASKS_FDS, tasks.len() as u32);
         if order.listen_fds > 0 {

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use super::Container;
+use crate::cgroup::Cgroups;
 use super::record::Record;
 use super::store::Store;
 use crate::error::Result;
@@ -47,6 +48,6 @@ impl Container<'_> {
     }
 
     fn is_frozen(&self) -> bool {
-        self.cgroups.as_ref().is_some_and(|cgroups| cgroups.frozen().unwrap_or(false))
+        self.cgroups.as_ref().is_some_and(Cgroups::frozen)
     }
 }
