@@ -29,6 +29,10 @@ fn main() {
     // Stated, because a link that falls back to a dynamic executable does so silently.
     link("-static");
     link("-no-pie");
+    // Behind the Rust libraries, which want its mem* functions: rustc puts it before them.
+    link("-lc");
+    // core's unwinding tables name it; nothing here unwinds.
+    to_ld("--defsym=rust_eh_personality=0");
     to_ld(&format!("-T{root}/linker/static.ld"));
     to_ld("--build-id=none");
     to_ld("--no-eh-frame-hdr");

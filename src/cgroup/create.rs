@@ -35,6 +35,16 @@ enum Made {
 }
 
 impl Cgroups {
+    /// Takes the directory `path` for one that we made, for want of a record: the runtime was killed before it could
+    /// write one, and no process was ever put there.
+    pub fn find(&mut self, path: &CStr) -> Result<()> {
+        self.path = normal(path)?;
+        for hierarchy in &mut self.hierarchies {
+            hierarchy.made = 1;
+        }
+        Ok(())
+    }
+
     /// Makes the directory `path`, counted from each hierarchy's mount point, and the parents that it
     /// lacks. On an error nothing that was made is left.
     ///

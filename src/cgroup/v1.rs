@@ -67,7 +67,7 @@ impl Cgroups {
             let _ = limits.push(Setting::new("memory.limit", "memory.limit_in_bytes", limit));
         }
         // Without swap accounting the file is missing, and there is no limit either.
-        let swap_file = || {
+        let swap_file = || -> Result<bool> {
             let file =
                 self.file(self.controller("memory.swap", "memory")?, b"memory.memsw.limit_in_bytes")?;
             Ok::<_, Error>(rustix::fs::access(file.as_cstr(), rustix::fs::Access::EXISTS).is_ok())

@@ -8,7 +8,8 @@ use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::lex::{Flag, Item, Parser, usage};
-use super::{Command, Globals, output, report};
+use super::output::Output;
+use super::{Command, Globals, report};
 use crate::container::attend::Signals;
 use crate::container::launch::{Order, translate};
 use crate::container::store::Store;
@@ -225,6 +226,8 @@ fn check_open(count: u32) -> Result<()> {
 /// Prints the plan.
 fn dry_run(message: &[u8]) -> Result<u8> {
     let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
-    output::print(|out| plan::print::print(&plan, out))?;
+    let mut out = Output::new();
+    plan::print::print(&plan, &mut out)?;
+    out.flush()?;
     Ok(0)
 }

@@ -1,9 +1,8 @@
 //! `state`: what a container is doing.
 
-use core::fmt;
-
 use super::lex::Parser;
-use super::{Command, Globals, only_id, output};
+use super::output::Output;
+use super::{Command, Globals, only_id};
 use crate::container::query;
 use crate::error::Result;
 use crate::wire::json::Writer;
@@ -19,11 +18,8 @@ pub const COMMAND: Command = Command {
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let id = only_id(parser, |_| {})?;
     let store = globals.store(id)?;
-    let mut outcome = Ok(Ok(()));
-    output::print(|out| {
-        outcome = query::state(&store, id, &mut Writer::indented(out));
-        fmt::Result::Ok(())
-    })?;
-    outcome?.map_err(|_| crate::error::Error::refused("state", "not formatted"))?;
+    let mut out = Output::new();
+    query::state(&store, id, &mut Writer::indented(&mut out, 2))?;
+    out.flush()?;
     Ok(0)
 }

@@ -22,7 +22,7 @@ use super::store::Store;
 use super::{Container, Init, config};
 use crate::cgroup::{Cgroups, Mode};
 use crate::error::{Context, Error, Result};
-use crate::plan::{self, Noun, Plan, hook, kind, namespace};
+use crate::plan::{self, Plan, hook, kind, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
 use crate::{hooks, limits, sys};
@@ -78,7 +78,7 @@ impl<'a> Container<'a> {
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let entry = store.create(order.id)?;
         let mut container =
-            Self { store: order.store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
+            Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
         match container.bring_up(order, message) {
             Ok(()) => Ok(container),
             Err(error) => {
@@ -98,7 +98,7 @@ impl<'a> Container<'a> {
         let boot = boot(&self.plan)?;
         // BOOT waits in the socket before there is anybody to read it.
         let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
-        channel.send(boot.emit(memory)?)?;
+        channel.send(boot.emit(memory).map_err(plan::broken)?)?;
         let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
         self.cgroups = self.find_cgroups()?;
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
@@ -269,7 +269,7 @@ impl<'a> Container<'a> {
 
     /// A child that was killed says nothing; the cgroup may know why.
     fn explain(&self, error: Error) -> Error {
-        let silent = error.errno().is_none() && (error.op() == stage::INIT || error.op() == stage::CHILD);
+        let silent = error.errno().is_none() && [stage::INIT, stage::CHILD].iter().any(|it| it.to_bytes() == error.op().as_bytes());
         if silent && self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0) {
             return Error::refused("create", "container init was OOM-killed (memory limit too low?)");
         }

@@ -6,7 +6,7 @@ use super::Container;
 use crate::cgroup::Cgroups;
 use super::record::Record;
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::oci::state::State;
 use crate::plan::kind;
 use crate::plan::process::Annotation;
@@ -14,7 +14,7 @@ use crate::plan::root::Root;
 use crate::wire::json::Writer;
 
 /// Writes the state of the container `id` as runc's `state` does.
-pub fn state(store: &Store, id: &CStr, writer: &mut Writer<'_>) -> Result<core::fmt::Result> {
+pub fn state(store: &Store, id: &CStr, writer: &mut Writer<'_>) -> Result<()> {
     let container = Container::load(store, id)?;
     let record = Record::load(&container.entry)?;
     let string = |kind| container.plan.string(kind).map(|text| text.unwrap_or(c"").to_bytes());
@@ -27,13 +27,14 @@ pub fn state(store: &Store, id: &CStr, writer: &mut Writer<'_>) -> Result<core::
         bundle: string(kind::BUNDLE)?,
     };
     let annotations = container.plan.each::<Annotation<'_>>().map_while(Result::ok);
-    Ok(state.print(
+    let printed = state.print(
         root.map_or(&[], |root| root.path.to_bytes()),
         record.as_ref().map_or("", |record| &record.created),
         annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())),
         "",
         writer,
-    ))
+    );
+    printed.map_err(|_| Error::refused("state", "not formatted"))
 }
 
 impl Container<'_> {
