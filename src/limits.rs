@@ -58,6 +58,5 @@ pub const DEVICE_CODE: usize = 4096;
 /// Bytes of the container's /etc/passwd that are looked through for HOME: larger ones are not written by hand.
 pub const PASSWD: usize = 16 << 20;
 
-
 /// Largest SETUP: two paths for each hierarchy, and some numbers.
 pub const SETUP: usize = HIERARCHIES * 3 * PATH;

@@ -63,7 +63,8 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     raw::set_name(CHILD);
 
     let mut fds = Fds::default();
-    let message = channel.recv(BOOT.take().unwrap_or(&mut []), &mut fds)?.ok_or_else(|| silent(c"runtime"))?;
+    let message =
+        channel.recv(BOOT.take().unwrap_or(&mut []), &mut fds)?.ok_or_else(|| silent(c"runtime"))?;
     let boot = Boot::parse(&message)?;
     let offsets =
         if boot.monotonic.is_some() || boot.boottime.is_some() { Some(open_offsets()?) } else { None };

@@ -120,7 +120,10 @@ impl Globals {
                 b"cgroupfs" => self.cgroups_disabled = false,
                 b"disabled" => self.cgroups_disabled = true,
                 b"systemd" => {
-                    return Err(Error::refused("--cgroup-manager systemd", "not supported by this build yet"));
+                    return Err(Error::refused(
+                        "--cgroup-manager systemd",
+                        "not supported by this build yet",
+                    ));
                 }
                 _ => return Err(usage(format_args!("unknown cgroup-manager \"{}\"", shown(manager)))),
             },

@@ -269,7 +269,8 @@ impl<'a> Container<'a> {
 
     /// A child that was killed says nothing; the cgroup may know why.
     fn explain(&self, error: Error) -> Error {
-        let silent = error.errno().is_none() && [stage::INIT, stage::CHILD].iter().any(|it| it.to_bytes() == error.op().as_bytes());
+        let silent = error.errno().is_none()
+            && [stage::INIT, stage::CHILD].iter().any(|it| it.to_bytes() == error.op().as_bytes());
         if silent && self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0) {
             return Error::refused("create", "container init was OOM-killed (memory limit too low?)");
         }

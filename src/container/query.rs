@@ -3,9 +3,9 @@
 use core::ffi::CStr;
 
 use super::Container;
-use crate::cgroup::Cgroups;
 use super::record::Record;
 use super::store::Store;
+use crate::cgroup::Cgroups;
 use crate::error::{Error, Result};
 use crate::oci::state::State;
 use crate::plan::kind;

@@ -101,7 +101,7 @@ pub fn create(channel: Channel) -> Result<Infallible> {
 
 /// The next message, in memory of its own.
 fn receive(channel: Channel, kind: Kind, most: usize, fds: &mut Fds) -> Result<Plan<'static>> {
-    let header = channel.recv_header(fds)?.ok_or_else(|| silent("runtime"))?;
+    let header = channel.recv_header(fds)?.ok_or_else(|| silent(c"runtime"))?;
     if header.kind != kind as u16 || header.len > most {
         return Err(Error::refused("message", "not the one that was due"));
     }

@@ -17,6 +17,17 @@ impl Strings {
         Self { next: first }
     }
 
+    /// When the runtime started us as a stage (argv[0] says so): the socket's number, and argv[0] to write
+    /// another name over.
+    pub fn stage(mut self) -> Option<(i32, &'static mut [u8])> {
+        let name = self.next().filter(|name| *name == nsenter::stage::CHILD)?;
+        let socket = self.next()?.to_str().ok()?.parse().ok()?;
+        // SAFETY: argv lies on our own stack, is writable, and nobody holds another reference to its first string.
+        let bytes =
+            unsafe { core::slice::from_raw_parts_mut(name.as_ptr().cast_mut().cast(), name.count_bytes()) };
+        Some((socket, bytes))
+    }
+
     /// The value of the environment variable `name`.
     pub fn variable(self, name: &str) -> Option<&'static CStr> {
         let is_it = |text: &'static CStr| {

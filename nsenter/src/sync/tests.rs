@@ -182,5 +182,5 @@ fn a_truncated_or_corrupted_answer_is_refused_or_read_as_another_valid_one() {
 fn an_end_of_file_in_a_stage_names_the_runtime() {
     let (stage, runtime) = pair();
     drop(runtime);
-    assert_eq!(channel(&stage).expect(Kind::MapDone), Err(silent("runtime")));
+    assert_eq!(channel(&stage).expect(Kind::MapDone), Err(silent(c"runtime")));
 }
