@@ -4,6 +4,7 @@
 //! bundles are made. One test per promise; a run through `Bundle::run` always checks that nothing is left behind.
 
 mod bad_input;
+mod captured;
 mod cgroup;
 mod confine;
 mod hooks;
