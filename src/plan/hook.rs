@@ -5,7 +5,7 @@ use core::fmt;
 
 use nsenter::attr::{Attr, Attrs, Error, Writer};
 
-use super::{kind, noun::Field, noun::noun};
+use super::{kind, noun::Field, noun::noun, shown};
 
 /// `stage` of [`Hook`]: deprecated, before `createRuntime`.
 pub const PRESTART: u32 = 0;
@@ -28,7 +28,7 @@ noun! {
     /// One hook.
     kind::HOOK => Hook<'a> {
         /// Index into [`STAGES`].
-        1 stage: u32,
+        1 stage: u32 as shown::stage,
         /// Its place in that list, for errors.
         2 index: u32,
         /// Absolute path of the program.

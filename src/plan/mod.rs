@@ -16,6 +16,7 @@ pub mod print;
 pub mod process;
 pub mod resources;
 pub mod root;
+mod shown;
 pub mod translate;
 
 use core::ffi::CStr;

@@ -105,10 +105,11 @@ impl<'w, T: Field<'w>> Field<'w> for Option<T> {
     }
 }
 
-/// Declares a noun: its struct, [`Noun`], and its form for people.
+/// Declares a noun: its struct, [`Noun`], and its form for people. `as` names a function of [`super::shown`]
+/// for a field whose number has a better name.
 macro_rules! noun {
     ($(#[$doc:meta])* $kind:path => $name:ident $(<$life:lifetime>)? {
-        $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty,)*
+        $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty $(as $show:path)?,)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,11 +144,21 @@ macro_rules! noun {
 
         impl $(<$life>)? core::fmt::Display for $name $(<$life>)? {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                $($crate::plan::noun::Field::show(&self.$field, stringify!($field), f)?;)*
+                $($crate::plan::noun::show!(self.$field, stringify!($field), f $(, $show)?);)*
                 Ok(())
             }
         }
     };
 }
 
-pub(crate) use noun;
+/// One field for people: in its own way, or as its type has it.
+macro_rules! show {
+    ($value:expr, $name:expr, $f:expr) => {
+        $crate::plan::noun::Field::show(&$value, $name, $f)?
+    };
+    ($value:expr, $name:expr, $f:expr, $show:path) => {
+        $show($value, $name, $f)?
+    };
+}
+
+pub(crate) use {noun, show};

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun};
+use super::{kind, noun::noun, shown};
 
 noun! {
     /// Bytes; -1 is no limit.
@@ -86,18 +86,10 @@ pub const READ_IOPS: u32 = 4;
 /// `knob` of [`BlockDevice`]: operations per second.
 pub const WRITE_IOPS: u32 = 5;
 
-/// Throttles by their members of `blockIO`.
-pub const BLOCK_IO_KNOBS: [(&str, u32); 4] = [
-    ("throttleReadBpsDevice", READ_BPS),
-    ("throttleWriteBpsDevice", WRITE_BPS),
-    ("throttleReadIOPSDevice", READ_IOPS),
-    ("throttleWriteIOPSDevice", WRITE_IOPS),
-];
-
 noun! {
     /// One device's weight or throttle.
     kind::BLOCK_DEVICE => BlockDevice {
-        1 knob: u32,
+        1 knob: u32 as shown::knob,
         2 major: u32,
         3 minor: u32,
         4 value: u64,

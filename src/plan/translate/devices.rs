@@ -1,8 +1,11 @@
 //! Device nodes to make, and the rules of the device controller; the defaults of both.
 
+use core::ffi::CStr;
+
 use super::Translation;
-use super::strings::{absolute, climbs, path, put};
+use super::strings::{PATH, absolute, climbs, put, said};
 use crate::error::Result;
+use crate::oci::{linux, resources};
 use crate::plan::device::{Device, DeviceRule, MKNOD, READ, WRITE};
 use crate::wire::json::{Node, Text};
 
@@ -12,13 +15,13 @@ const FIFO: u32 = libc::S_IFIFO;
 
 /// Made in every container (config-linux.md, "Default Devices"), in runc's order, mode 0666, owned by root.
 /// /dev/console and /dev/ptmx are not nodes: a bind of the terminal and a link into devpts.
-const NODES: [(&str, u32, u32); 6] = [
-    ("/dev/null", 1, 3),
-    ("/dev/random", 1, 8),
-    ("/dev/full", 1, 7),
-    ("/dev/tty", 5, 0),
-    ("/dev/zero", 1, 5),
-    ("/dev/urandom", 1, 9),
+const NODES: [(&CStr, u32, u32); 6] = [
+    (c"/dev/null", 1, 3),
+    (c"/dev/random", 1, 8),
+    (c"/dev/full", 1, 7),
+    (c"/dev/tty", 5, 0),
+    (c"/dev/zero", 1, 5),
+    (c"/dev/urandom", 1, 9),
 ];
 
 const ALL: u32 = MKNOD | READ | WRITE;
@@ -54,57 +57,53 @@ impl Translation<'_, '_> {
         for node in devices.list()? {
             let path = node.get::<Text<'_>>("path")?;
             for (replaced, (default, ..)) in replaced.iter_mut().zip(NODES) {
-                *replaced |= path == default;
+                *replaced |= path == default.to_str().unwrap_or("");
             }
         }
-        for ((default, major, minor), _) in NODES.into_iter().zip(replaced).filter(|(_, replaced)| !replaced)
-        {
-            let place = crate::text::PathBuf::from_bytes(default.as_bytes()).unwrap_or_default();
-            let device =
-                Device { path: place.as_cstr(), file_type: CHAR, major, minor, mode: 0o666, uid: 0, gid: 0 };
+        for ((path, major, minor), _) in NODES.into_iter().zip(replaced).filter(|(_, replaced)| !replaced) {
+            let device = Device { path, file_type: CHAR, major, minor, mode: 0o666, uid: 0, gid: 0 };
             put(&mut self.writer, &devices, device)?;
         }
-        devices.list()?.try_for_each(|node| self.device(node))
+        devices.list()?.try_for_each(|node| self.device(node.read()?))
     }
 
-    fn device(&mut self, node: Node<'_>) -> Result<()> {
-        let [place, kind, major, minor, mode, uid, gid] =
-            node.pick(["path", "type", "major", "minor", "fileMode", "uid", "gid"])?;
-        let text = place.read::<Text<'_>>()?;
-        absolute(&text)?;
-        let path = path(&text, b"")?;
-        if climbs(path.as_bytes()) {
-            return Err(place.refuse("leads out of the root"));
+    fn device(&mut self, view: linux::Device<'_>) -> Result<()> {
+        absolute(&view.path)?;
+        let path = view.path.c_str(PATH, &mut &mut *self.scratch)?;
+        if climbs(path.to_bytes()) {
+            return Err(view.path.node().refuse("leads out of the root"));
         }
-        let name = kind.read::<Text<'_>>()?;
         let file_type = match () {
             // `u` is a character device without a buffer, which Linux does not tell apart.
-            () if name == "c" || name == "u" => CHAR,
-            () if name == "b" => BLOCK,
-            () if name == "p" => FIFO,
-            () => return Err(kind.refuse("expected c, b, u or p")),
+            () if view.kind == "c" || view.kind == "u" => CHAR,
+            () if view.kind == "b" => BLOCK,
+            () if view.kind == "p" => FIFO,
+            () => return Err(view.kind.node().refuse("expected c, b, u or p")),
         };
-        let (major, minor) = if file_type == FIFO { (0, 0) } else { (major.read()?, minor.read()?) };
+        let (major, minor) = match file_type {
+            FIFO => (0, 0),
+            _ => (view.node.get("major")?, view.node.get("minor")?),
+        };
         let device = Device {
-            path: path.as_cstr(),
+            path,
             file_type,
             major,
             minor,
             // Callers write st_mode as they found it, type bits included.
-            mode: mode.read::<Option<u32>>()?.unwrap_or(0o666) & 0o7777,
-            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
-            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
+            mode: view.file_mode.unwrap_or(0o666) & 0o7777,
+            uid: view.uid.unwrap_or(0),
+            gid: view.gid.unwrap_or(0),
         };
-        self.namespaces.check_uid(&uid, device.uid)?;
-        self.namespaces.check_gid(&gid, device.gid)?;
-        put(&mut self.writer, &node, device)
+        self.namespaces.check_uid(device.uid, || view.node.at("uid"))?;
+        self.namespaces.check_gid(device.gid, || view.node.at("gid"))?;
+        put(&mut self.writer, &view.node, device)
     }
 
     /// `linux.resources.devices`, from nothing allowed to the defaults.
     pub(super) fn device_rules(&mut self, rules: Node<'_>) -> Result<()> {
         let mut first = true;
         for node in rules.list()? {
-            let rule = device_rule(&node)?;
+            let rule = device_rule(&node.read()?)?;
             if first && rule != DENY {
                 put(&mut self.writer, &node, DENY)?;
             }
@@ -118,40 +117,41 @@ impl Translation<'_, '_> {
     }
 }
 
-fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
-    let [allow, kind, major, minor, access] = node.pick(["allow", "type", "major", "minor", "access"])?;
-    let file_type = match kind.read::<Option<Text<'_>>>()? {
+fn device_rule(view: &resources::DeviceRule<'_>) -> Result<DeviceRule> {
+    let file_type = match said(view.kind) {
         None => b'a',
-        Some(name) if name == "" || name == "a" => b'a',
+        Some(name) if name == "a" => b'a',
         Some(name) if name == "b" => b'b',
         Some(name) if name == "c" => b'c',
-        Some(_) => return Err(kind.refuse("expected a, c or b")),
+        Some(name) => return Err(name.node().refuse("expected a, c or b")),
     };
-    let mut bits = 0;
-    for letter in access.read::<Text<'_>>()?.chars() {
-        bits |= match letter {
+    let letters =
+        || view.node.at("access").map_or_else(|error| error, |node| node.refuse("expected letters of rwm"));
+    let mut access = 0;
+    for letter in view.access.iter().flat_map(Text::chars) {
+        access |= match letter {
             'r' => READ,
             'w' => WRITE,
             'm' => MKNOD,
-            _ => return Err(access.refuse("expected letters of rwm")),
+            _ => return Err(letters()),
         };
     }
-    if bits == 0 {
-        return Err(access.refuse("expected letters of rwm"));
+    if access == 0 {
+        return Err(letters());
     }
     Ok(DeviceRule {
-        allow: allow.read::<Option<bool>>()?.unwrap_or(false),
+        allow: view.allow,
         file_type: file_type.into(),
-        major: number(&major)?,
-        minor: number(&minor)?,
-        access: bits,
+        major: number(view.major, "major", &view.node)?,
+        minor: number(view.minor, "minor", &view.node)?,
+        access,
     })
 }
 
 /// A device number; -1, as Go callers write it, is any.
-fn number(node: &Node<'_>) -> Result<Option<u32>> {
-    if node.read::<Option<i64>>()? == Some(-1) {
-        return Ok(None);
+fn number(number: Option<i64>, member: &'static str, node: &Node<'_>) -> Result<Option<u32>> {
+    match number {
+        None | Some(-1) => Ok(None),
+        Some(_) => node.get::<u32>(member).map(Some),
     }
-    node.read()
 }

@@ -2,8 +2,9 @@
 
 use super::strings::{PATH, absolute, put, said};
 use super::{MOST, Translation};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
+use crate::oci::{Config, Linux, linux};
 use crate::plan::kind;
 use crate::plan::names::{self, find, find_text};
 use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
@@ -38,39 +39,40 @@ impl Namespaces {
         (self.new | self.joined) & flag != 0
     }
 
-    /// Refuses a user id that does not exist in the container.
-    pub fn check_uid(&self, node: &Node<'_>, uid: u32) -> Result<()> {
-        check_id(&self.uids, node, uid)
+    /// Refuses a user id that does not exist in the container; `node` is where it was given.
+    pub fn check_uid<'a>(&self, uid: u32, node: impl FnOnce() -> Result<Node<'a>>) -> Result<()> {
+        if is_mapped(&self.uids, uid) { Ok(()) } else { Err(unmapped(&node()?, uid)) }
     }
 
-    /// Refuses a group id that does not exist in the container.
-    pub fn check_gid(&self, node: &Node<'_>, gid: u32) -> Result<()> {
-        check_id(&self.gids, node, gid)
+    /// The same for a group id.
+    pub fn check_gid<'a>(&self, gid: u32, node: impl FnOnce() -> Result<Node<'a>>) -> Result<()> {
+        if is_mapped(&self.gids, gid) { Ok(()) } else { Err(unmapped(&node()?, gid)) }
     }
 }
 
-fn check_id(map: &[(u32, u32)], node: &Node<'_>, id: u32) -> Result<()> {
+fn is_mapped(map: &[(u32, u32)], id: u32) -> bool {
     let inside = |&(first, size): &(u32, u32)| id.checked_sub(first).is_some_and(|offset| offset < size);
-    if map.is_empty() || map.iter().any(inside) {
-        return Ok(());
-    }
-    Err(node.refuse(format_args!("{id} is not mapped in the user namespace")))
+    map.is_empty() || map.iter().any(inside)
+}
+
+#[cold]
+fn unmapped(node: &Node<'_>, id: u32) -> Error {
+    node.refuse(format_args!("{id} is not mapped in the user namespace"))
 }
 
 impl Translation<'_, '_> {
     /// `linux.namespaces`, `uidMappings`, `gidMappings` and `timeOffsets`.
-    pub(super) fn namespaces(&mut self, linux: Node<'_>) -> Result<()> {
-        let [list, uids, gids, offsets] =
-            linux.pick(["namespaces", "uidMappings", "gidMappings", "timeOffsets"])?;
+    pub(super) fn namespaces(&mut self, linux: &Linux<'_>) -> Result<()> {
+        let list = linux.namespaces;
         for node in list.list()? {
-            let [kind, path] = node.pick(["type", "path"])?;
-            let Some(flag) = find_text(names::NAMESPACES, &kind.read()?) else {
-                return Err(kind.refuse("unknown namespace"));
+            let view = node.read::<linux::Namespace<'_>>()?;
+            let Some(flag) = find_text(names::NAMESPACES, &view.kind) else {
+                return Err(view.kind.node().refuse("unknown namespace"));
             };
             if self.namespaces.has(flag) {
-                return Err(kind.refuse("given twice"));
+                return Err(view.kind.node().refuse("given twice"));
             }
-            let path = match said(&path)? {
+            let path = match said(view.path) {
                 Some(text) => {
                     absolute(&text)?;
                     self.namespaces.joined |= flag;
@@ -90,8 +92,8 @@ impl Translation<'_, '_> {
         if self.request.rootless && !self.namespaces.has(NEWUSER) {
             return Err(list.refuse("a user namespace is needed when not run by root"));
         }
-        self.id_maps(uids, gids)?;
-        self.time_offsets(offsets)
+        self.id_maps(linux.uid_mappings, linux.gid_mappings)?;
+        self.time_offsets(linux.time_offsets)
     }
 
     /// The lines are told even where a namespace is joined (callers copy them from its owner), to judge ids
@@ -115,11 +117,11 @@ impl Translation<'_, '_> {
     }
 
     fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
-        let [inside, outside, size] = node.pick(["containerID", "hostID", "size"])?;
-        let map = IdMap { group, inside: inside.read()?, outside: outside.read()?, size: size.read()? };
+        let view = node.read::<linux::IdMapping<'_>>()?;
+        let map = IdMap { group, inside: view.container_id, outside: view.host_id, size: view.size };
         let fits = |first: u32| first.checked_add(map.size).is_some();
         if map.size == 0 || !fits(map.inside) || !fits(map.outside) {
-            return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
+            return Err(node.refuse("expected at least 1, and no id beyond 4294967294"));
         }
         let known = if group { &mut self.namespaces.gids } else { &mut self.namespaces.uids };
         if known.push((map.inside, map.size)).is_err() {
@@ -133,36 +135,32 @@ impl Translation<'_, '_> {
     }
 
     fn time_offsets(&mut self, offsets: Node<'_>) -> Result<()> {
-        for (clock, node) in offsets.members()? {
-            // A joined one cannot be shifted any more (time_namespaces(7)).
-            if self.namespaces.new & names::NEWTIME == 0 {
-                return Err(offsets.refuse("there is no new time namespace in linux.namespaces"));
+        // A joined one cannot be shifted any more (time_namespaces(7)).
+        if !offsets.is_empty() && self.namespaces.new & names::NEWTIME == 0 {
+            return Err(offsets.refuse("there is no new time namespace in linux.namespaces"));
+        }
+        let view = offsets.read::<linux::TimeOffsets<'_>>()?;
+        for (clock, node) in [(libc::CLOCK_MONOTONIC, view.monotonic), (libc::CLOCK_BOOTTIME, view.boottime)]
+        {
+            if !node.is_present() {
+                continue;
             }
-            let clock = match () {
-                () if clock == "monotonic" => libc::CLOCK_MONOTONIC,
-                () if clock == "boottime" => libc::CLOCK_BOOTTIME,
-                () => return Err(node.refuse("expected monotonic or boottime")),
-            };
-            let [secs, nanosecs] = node.pick(["secs", "nanosecs"])?;
-            let offset = TimeOffset {
-                clock: clock as u32,
-                secs: secs.read::<Option<i64>>()?.unwrap_or(0),
-                nanosecs: nanosecs.read::<Option<u32>>()?.unwrap_or(0),
-            };
-            if offset.nanosecs >= 1_000_000_000 {
-                return Err(nanosecs.refuse("expected less than a second"));
+            let view = node.read::<linux::TimeOffset<'_>>()?;
+            let (secs, nanosecs) = (view.secs.unwrap_or(0), view.nanosecs.unwrap_or(0));
+            if nanosecs >= 1_000_000_000 {
+                return Err(node.at("nanosecs")?.refuse("expected less than a second"));
             }
-            put(&mut self.writer, &node, offset)?;
+            put(&mut self.writer, &node, TimeOffset { clock: clock as u32, secs, nanosecs })?;
         }
         Ok(())
     }
 
     /// `hostname` and `domainname`.
-    pub(super) fn names(&mut self, hostname: Node<'_>, domainname: Node<'_>) -> Result<()> {
-        for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
-            let Some(text) = said(&node)? else { continue };
+    pub(super) fn names(&mut self, config: &Config<'_>) -> Result<()> {
+        for (kind, text) in [(kind::HOSTNAME, config.hostname), (kind::DOMAINNAME, config.domainname)] {
+            let Some(text) = said(text) else { continue };
             if !self.namespaces.has(NEWUTS) {
-                return Err(node.refuse("there is no uts namespace in linux.namespaces"));
+                return Err(text.node().refuse("there is no uts namespace in linux.namespaces"));
             }
             let name = text.c_str(NAME, &mut &mut *self.scratch)?;
             self.writer.string(kind, name);

@@ -6,51 +6,45 @@
 use super::strings::{PATH, put, said, sound};
 use super::{MOST, Translation};
 use crate::error::Result;
+use crate::oci::{self, Linux, resources as view};
 use crate::plan::kind;
 use crate::plan::resources::{
-    BLOCK_IO_KNOBS, BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network,
-    NetworkPriority, Pids, Rdma, Unified, WEIGHT,
+    BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, Pids,
+    READ_BPS, READ_IOPS, Rdma, Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
 };
 use crate::text::PathBuf;
-use crate::wire::json::{Node, Read, Text};
+use crate::wire::json::{Node, Text};
+
+/// Longest name of a file, and so of anything that becomes one.
+const NAME: usize = 255;
 
 impl Translation<'_, '_> {
-    pub(super) fn cgroup(&mut self, linux: Node<'_>) -> Result<()> {
-        let [path, resources] = linux.pick(["cgroupsPath", "resources"])?;
+    pub(super) fn cgroup(&mut self, linux: &Linux<'_>) -> Result<()> {
         if self.request.cgroups_disabled {
             self.writer.flag(kind::CGROUP_MANAGER_DISABLED);
         }
-        self.cgroups_path(path)?;
-        let [memory, cpu, pids, block_io, huge_pages, network, rdma, unified, devices] = resources.pick([
-            "memory",
-            "cpu",
-            "pids",
-            "blockIO",
-            "hugepageLimits",
-            "network",
-            "rdma",
-            "unified",
-            "devices",
-        ])?;
-        self.memory(memory)?;
-        self.cpu(cpu)?;
-        if let Some(limit) = pids.get::<Option<i64>>("limit")? {
-            put(&mut self.writer, &pids, Pids { limit: limit.max(-1) })?;
+        self.cgroups_path(linux)?;
+        let resources = linux.resources.read::<oci::Resources<'_>>()?;
+        self.memory(resources.memory.read()?)?;
+        self.cpu(resources.cpu.read()?)?;
+        if let Some(limit) = resources.pids.read::<view::Pids<'_>>()?.limit {
+            put(&mut self.writer, &resources.pids, Pids { limit: limit.max(-1) })?;
         }
-        self.block_io(block_io)?;
-        huge_pages.list()?.try_for_each(|node| self.huge_page(node))?;
-        self.network(network)?;
-        self.rdma(rdma)?;
-        self.unified(unified)?;
-        self.device_rules(devices)
+        self.block_io(resources.block_io.read()?)?;
+        resources.hugepage_limits.list()?.try_for_each(|node| self.huge_page(node.read()?))?;
+        self.network(resources.network.read()?)?;
+        self.rdma(resources.rdma)?;
+        self.unified(resources.unified)?;
+        self.device_rules(resources.devices)
     }
 
     /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as
     /// long as it is always the same place).
-    fn cgroups_path(&mut self, node: Node<'_>) -> Result<()> {
+    fn cgroups_path(&mut self, linux: &Linux<'_>) -> Result<()> {
+        let node = linux.node.at("cgroupsPath")?;
         let mut path = PathBuf::new();
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
-        match said(&node)? {
+        match said(linux.cgroups_path) {
             None => {
                 path.push(b"/minirunc-").map_err(long)?;
                 path.push(self.request.id.to_bytes()).map_err(long)?;
@@ -83,141 +77,134 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
-    fn memory(&mut self, memory: Node<'_>) -> Result<()> {
-        let [limit, reservation, swap, swappiness, kernel, kernel_tcp] =
-            memory.pick(["limit", "reservation", "swap", "swappiness", "kernel", "kernelTCP"])?;
-        let [oom, hierarchy, check] =
-            memory.pick(["disableOOMKiller", "useHierarchy", "checkBeforeUpdate"])?;
+    fn memory(&mut self, memory: view::Memory<'_>) -> Result<()> {
+        let bytes = |amount: Option<i64>, member: &'static str| match given(amount) {
+            Some(number) if number < -1 => {
+                Err(memory.node.at(member)?.refuse("expected a number of bytes, or -1 for no limit"))
+            }
+            number => Ok(number),
+        };
         let value = Memory {
-            limit: bytes(&limit)?,
-            reservation: bytes(&reservation)?,
-            swap: bytes(&swap)?,
+            limit: bytes(memory.limit, "limit")?,
+            reservation: bytes(memory.reservation, "reservation")?,
+            swap: bytes(memory.swap, "swap")?,
             // -1 in a Go caller's u64 is "not given".
-            swappiness: swappiness.read::<Option<u64>>()?.filter(|&number| number != u64::MAX),
-            disable_oom_killer: flag(&oom)?,
-            use_hierarchy: flag(&hierarchy)?,
-            check_before_update: check.read::<Option<bool>>()?.unwrap_or(false),
-            kernel: bytes(&kernel)?,
-            kernel_tcp: bytes(&kernel_tcp)?,
+            swappiness: memory.swappiness.filter(|&number| number != u64::MAX),
+            // `false` is how the kernel begins, and what Go callers write for "not given".
+            disable_oom_killer: given(memory.disable_oom_killer).map(u32::from),
+            use_hierarchy: given(memory.use_hierarchy).map(u32::from),
+            check_before_update: memory.check_before_update,
+            kernel: bytes(memory.kernel, "kernel")?,
+            kernel_tcp: bytes(memory.kernel_tcp, "kernelTCP")?,
         };
         if value.swappiness.is_some_and(|number| number > 100) {
-            return Err(swappiness.refuse("expected a number from 0 to 100"));
+            return Err(memory.node.at("swappiness")?.refuse("expected a number from 0 to 100"));
         }
-        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &memory, value) }
+        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &memory.node, value) }
     }
 
-    fn cpu(&mut self, cpu: Node<'_>) -> Result<()> {
-        let [shares, quota, burst, period, runtime, realtime_period, idle, cpus, mems] = cpu.pick([
-            "shares",
-            "quota",
-            "burst",
-            "period",
-            "realtimeRuntime",
-            "realtimePeriod",
-            "idle",
-            "cpus",
-            "mems",
-        ])?;
+    fn cpu(&mut self, cpu: view::Cpu<'_>) -> Result<()> {
         let value = Cpu {
-            shares: given(&shares)?,
-            quota: given(&quota)?,
-            burst: burst.read()?,
-            period: given(&period)?,
-            realtime_runtime: given(&runtime)?,
-            realtime_period: given(&realtime_period)?,
-            idle: idle.read()?,
+            shares: given(cpu.shares),
+            quota: given(cpu.quota),
+            burst: cpu.burst,
+            period: given(cpu.period),
+            realtime_runtime: given(cpu.realtime_runtime),
+            realtime_period: given(cpu.realtime_period),
+            idle: cpu.idle,
         };
         if value != Cpu::default() {
-            put(&mut self.writer, &cpu, value)?;
+            put(&mut self.writer, &cpu.node, value)?;
         }
         let mut room = &mut *self.scratch;
-        let cpus = said(&cpus)?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
-        let mems = said(&mems)?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        let cpus = said(cpu.cpus).map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        let mems = said(cpu.mems).map(|text| text.c_str(MOST, &mut room)).transpose()?;
         if cpus.is_none() && mems.is_none() {
             return Ok(());
         }
-        put(&mut self.writer, &cpu, Cpuset { cpus, mems })
+        put(&mut self.writer, &cpu.node, Cpuset { cpus, mems })
     }
 
-    fn block_io(&mut self, block_io: Node<'_>) -> Result<()> {
-        let [weight, leaf_weight, devices] = block_io.pick(["weight", "leafWeight", "weightDevice"])?;
-        let value = BlockIo { weight: weight_of(&weight)?, leaf_weight: weight_of(&leaf_weight)? };
+    /// What range of weights is right depends on the kernel's scheduler, and it says so itself.
+    fn block_io(&mut self, view: view::BlockIo<'_>) -> Result<()> {
+        let value = BlockIo { weight: weight(view.weight), leaf_weight: weight(view.leaf_weight) };
         if value != BlockIo::default() {
-            put(&mut self.writer, &block_io, value)?;
+            put(&mut self.writer, &view.node, value)?;
         }
-        for node in devices.list()? {
-            let [weight, leaf_weight] = node.pick(["weight", "leafWeight"])?;
-            if !weight.is_present() && !leaf_weight.is_present() {
+        for node in view.weight_device.list()? {
+            let device = node.read::<view::WeightDevice<'_>>()?;
+            if device.weight.is_none() && device.leaf_weight.is_none() {
                 return Err(node.refuse("expected weight, leafWeight or both"));
             }
-            for (knob, number) in [(WEIGHT, weight_of(&weight)?), (LEAF_WEIGHT, weight_of(&leaf_weight)?)] {
-                if let Some(number) = number {
+            for (knob, number) in [(WEIGHT, device.weight), (LEAF_WEIGHT, device.leaf_weight)] {
+                if let Some(number) = weight(number) {
                     self.block_device(&node, knob, number.into())?;
                 }
             }
         }
-        for (name, knob) in BLOCK_IO_KNOBS {
-            for node in block_io.at(name)?.list()? {
-                self.block_device(&node, knob, node.get("rate")?)?;
+        let throttles = [
+            (READ_BPS, view.throttle_read_bps_device),
+            (WRITE_BPS, view.throttle_write_bps_device),
+            (READ_IOPS, view.throttle_read_iops_device),
+            (WRITE_IOPS, view.throttle_write_iops_device),
+        ];
+        for (knob, list) in throttles {
+            for node in list.list()? {
+                self.block_device(&node, knob, node.read::<view::ThrottleDevice<'_>>()?.rate)?;
             }
         }
         Ok(())
     }
 
     fn block_device(&mut self, node: &Node<'_>, knob: u32, value: u64) -> Result<()> {
-        let [major, minor] = node.pick(["major", "minor"])?;
-        let device = BlockDevice { knob, major: major.read()?, minor: minor.read()?, value };
+        let device = BlockDevice { knob, major: node.get("major")?, minor: node.get("minor")?, value };
         put(&mut self.writer, node, device)
     }
 
-    fn huge_page(&mut self, node: Node<'_>) -> Result<()> {
-        let [size, limit] = node.pick(["pageSize", "limit"])?;
-        let text = size.read::<Text<'_>>()?;
-        let size_name = text.c_str(32, &mut &mut *self.scratch)?;
+    fn huge_page(&mut self, view: view::HugepageLimit<'_>) -> Result<()> {
+        let size = view.page_size.c_str(32, &mut &mut *self.scratch)?;
         // It becomes part of a file's name.
-        let [digits @ .., b'K' | b'M' | b'G', b'B'] = size_name.to_bytes() else {
-            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
+        let digits = match size.to_bytes() {
+            [digits @ .., b'K' | b'M' | b'G', b'B'] => digits,
+            _ => &[],
         };
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
+            return Err(view.page_size.node().refuse("expected a size as 64KB, 2MB or 1GB"));
         }
-        put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
+        put(&mut self.writer, &view.node, HugePage { size, limit: view.limit })
     }
 
-    fn network(&mut self, network: Node<'_>) -> Result<()> {
-        let [class_id, priorities] = network.pick(["classID", "priorities"])?;
-        let class_id = class_id.read::<Option<u32>>()?;
-        if class_id.is_some() {
-            put(&mut self.writer, &network, Network { class_id })?;
+    fn network(&mut self, network: view::Network<'_>) -> Result<()> {
+        if let Some(class_id) = network.class_id {
+            put(&mut self.writer, &network.node, Network { class_id: Some(class_id) })?;
         }
-        for node in priorities.list()? {
-            let [name, priority] = node.pick(["name", "priority"])?;
-            let name_text = name.read::<Text<'_>>()?;
+        for node in network.priorities.list()? {
+            let view = node.read::<view::InterfacePriority<'_>>()?;
             // Written as `name priority`, and no interface has a blank in its name.
-            if name_text.is_empty() || name_text.chars().any(|c| c.is_whitespace() || c == '/') {
-                return Err(name.refuse("not the name of a network interface"));
+            if view.name.is_empty() || view.name.chars().any(|c| c.is_whitespace() || c == '/') {
+                return Err(view.name.node().refuse("not the name of a network interface"));
             }
-            let value = NetworkPriority {
-                name: name_text.c_str(255, &mut &mut *self.scratch)?,
-                priority: priority.read()?,
-            };
-            put(&mut self.writer, &node, value)?;
+            let name = view.name.c_str(NAME, &mut &mut *self.scratch)?;
+            put(&mut self.writer, &node, NetworkPriority { name, priority: view.priority })?;
         }
         Ok(())
     }
 
     fn rdma(&mut self, rdma: Node<'_>) -> Result<()> {
         for (key, node) in rdma.members()? {
-            let [handles, objects] = node.pick(["hcaHandles", "hcaObjects"])?;
-            let (handles, objects): (Option<u32>, Option<u32>) = (handles.read()?, objects.read()?);
-            if handles.is_none() && objects.is_none() {
+            let view = node.read::<view::Rdma<'_>>()?;
+            if view.hca_handles.is_none() && view.hca_objects.is_none() {
                 return Err(node.refuse("expected hcaHandles, hcaObjects or both"));
             }
             if key.is_empty() || key.chars().any(char::is_whitespace) {
                 return Err(node.refuse("not the name of a device"));
             }
-            let device = key.c_str(255, &mut &mut *self.scratch)?;
-            put(&mut self.writer, &node, Rdma { device, handles, objects })?;
+            let device = key.c_str(NAME, &mut &mut *self.scratch)?;
+            put(
+                &mut self.writer,
+                &node,
+                Rdma { device, handles: view.hca_handles, objects: view.hca_objects },
+            )?;
         }
         Ok(())
     }
@@ -229,7 +216,7 @@ impl Translation<'_, '_> {
                 return Err(node.refuse("not the name of a file"));
             }
             let mut room = &mut *self.scratch;
-            let file = key.c_str(255, &mut room)?;
+            let file = key.c_str(NAME, &mut room)?;
             let value = node.read::<Text<'_>>()?.c_str(MOST, &mut room)?;
             put(&mut self.writer, &node, Unified { file, value })?;
         }
@@ -238,23 +225,10 @@ impl Translation<'_, '_> {
 }
 
 /// A number that is given, and not 0.
-fn given<'a, T: Read<'a> + Default + PartialEq>(node: &Node<'a>) -> Result<Option<T>> {
-    Ok(node.read::<Option<T>>()?.filter(|number| *number != T::default()))
+fn given<T: Default + PartialEq>(number: Option<T>) -> Option<T> {
+    number.filter(|number| *number != T::default())
 }
 
-/// An amount of memory; -1 is no limit.
-fn bytes(node: &Node<'_>) -> Result<Option<i64>> {
-    match given(node)? {
-        Some(number) if number < -1 => Err(node.refuse("expected a number of bytes, or -1")),
-        number => Ok(number),
-    }
-}
-
-fn flag(node: &Node<'_>) -> Result<Option<u32>> {
-    Ok(node.read::<Option<bool>>()?.map(u32::from))
-}
-
-/// A weight; what range is right depends on the kernel's scheduler, and it says so itself.
-fn weight_of(node: &Node<'_>) -> Result<Option<u32>> {
-    Ok(given::<u16>(node)?.map(u32::from))
+fn weight(number: Option<u16>) -> Option<u32> {
+    given(number).map(u32::from)
 }

@@ -1,11 +1,13 @@
 //! Strings and paths on their way into the plan, and the bounds they meet there.
 
+use core::convert::Infallible;
+use core::ffi::CStr;
+
 use nsenter::attr::{Fault, MAX_PAYLOAD, Writer};
 
 use crate::error::Result;
 use crate::limits;
 use crate::plan::Noun;
-use crate::text::{PathBuf, Unfit};
 use crate::wire::json::{Node, Text};
 
 /// Longest string: an attribute's payload without the string's NUL. The kernel would take twice that
@@ -16,8 +18,8 @@ pub const MOST: usize = MAX_PAYLOAD - 1;
 pub const PATH: usize = limits::PATH - 1;
 
 /// A string that says something: Go callers write `""` for "not given".
-pub fn said<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
-    Ok(node.read::<Option<Text<'a>>>()?.filter(|text| !text.is_empty()))
+pub fn said(text: Option<Text<'_>>) -> Option<Text<'_>> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// Emits a noun that was made from `node`.
@@ -37,21 +39,29 @@ pub fn sound(writer: &Writer<'_>, node: &Node<'_>) -> Result<()> {
     }
 }
 
-/// A path as it is if absolute, else below `base`.
-pub fn path(text: &Text<'_>, base: &[u8]) -> Result<PathBuf> {
-    let mut path = PathBuf::new();
-    let mut all = || {
-        if !text.starts_with('/') {
-            path.push(base)?;
-            path.join(b"")?;
-        }
-        text.try_for_each(|piece| path.push(piece.as_bytes()))
-    };
-    match all() {
-        Ok(()) => Ok(path),
-        Err(Unfit) if text.has_nul() => Err(text.node().refuse("has a NUL in it")),
-        Err(Unfit) => Err(text.node().refuse(format_args!("longer than {PATH} bytes"))),
+/// A path as it is if absolute, else below `base`, taken off the front of `room`.
+pub fn path<'b>(text: &Text<'_>, base: &[u8], room: &mut &'b mut [u8]) -> Result<&'b CStr> {
+    let base = if text.starts_with('/') { None } else { Some(base.strip_suffix(b"/").unwrap_or(base)) };
+    let length = base.map_or(0, |base| base.len() + 1) + text.len();
+    if length > PATH || length >= room.len() {
+        return Err(text.node().refuse(format_args!("longer than {PATH} bytes")));
     }
+    let (place, rest) = core::mem::take(room).split_at_mut(length + 1);
+    *room = rest;
+    let mut free = &mut *place;
+    let mut push = |bytes: &[u8]| {
+        if let Some((here, rest)) = core::mem::take(&mut free).split_at_mut_checked(bytes.len()) {
+            here.copy_from_slice(bytes);
+            free = rest;
+        }
+    };
+    if let Some(base) = base {
+        push(base);
+        push(b"/");
+    }
+    let _ = text.try_for_each(|piece| Ok::<(), Infallible>(push(piece.as_bytes())));
+    push(b"\0");
+    CStr::from_bytes_with_nul(place).map_err(|_| text.node().refuse("has a NUL in it"))
 }
 
 /// Refuses a path that is not absolute.
