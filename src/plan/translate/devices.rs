@@ -3,9 +3,9 @@
 use core::ffi::CStr;
 
 use super::Translation;
-use super::strings::{PATH, absolute, climbs, put, said};
+use super::strings::{PATH, absolute, climbs, put};
 use crate::error::Result;
-use crate::oci::{linux, resources};
+use crate::oci;
 use crate::plan::device::{Device, DeviceRule, MKNOD, READ, WRITE};
 use crate::wire::json::{Node, Text};
 
@@ -64,46 +64,48 @@ impl Translation<'_, '_> {
             let device = Device { path, file_type: CHAR, major, minor, mode: 0o666, uid: 0, gid: 0 };
             put(&mut self.writer, &devices, device)?;
         }
-        devices.list()?.try_for_each(|node| self.device(node.read()?))
+        devices.list()?.try_for_each(|node| self.device(node))
     }
 
-    fn device(&mut self, view: linux::Device<'_>) -> Result<()> {
-        absolute(&view.path)?;
-        let path = view.path.c_str(PATH, &mut &mut *self.scratch)?;
+    fn device(&mut self, node: Node<'_>) -> Result<()> {
+        let view: oci::linux::Device<'_> = node.read()?;
+        let (place, kind, major, minor, file_mode, uid, gid) =
+            (view.path(), view.kind(), view.major(), view.minor(), view.file_mode(), view.uid(), view.gid());
+        let text = place.read::<Text<'_>>()?;
+        absolute(&text)?;
+        let path = text.c_str(PATH, &mut &mut *self.scratch)?;
         if climbs(path.to_bytes()) {
-            return Err(view.path.node().refuse("leads out of the root"));
+            return Err(place.refuse("leads out of the root"));
         }
+        let name = kind.read::<Text<'_>>()?;
         let file_type = match () {
             // `u` is a character device without a buffer, which Linux does not tell apart.
-            () if view.kind == "c" || view.kind == "u" => CHAR,
-            () if view.kind == "b" => BLOCK,
-            () if view.kind == "p" => FIFO,
-            () => return Err(view.kind.node().refuse("expected c, b, u or p")),
+            () if name == "c" || name == "u" => CHAR,
+            () if name == "b" => BLOCK,
+            () if name == "p" => FIFO,
+            () => return Err(kind.refuse("expected c, b, u or p")),
         };
-        let (major, minor) = match file_type {
-            FIFO => (0, 0),
-            _ => (view.node.get("major")?, view.node.get("minor")?),
-        };
+        let (major, minor) = if file_type == FIFO { (0, 0) } else { (major.read()?, minor.read()?) };
         let device = Device {
             path,
             file_type,
             major,
             minor,
             // Callers write st_mode as they found it, type bits included.
-            mode: view.file_mode.unwrap_or(0o666) & 0o7777,
-            uid: view.uid.unwrap_or(0),
-            gid: view.gid.unwrap_or(0),
+            mode: file_mode.read::<Option<u32>>()?.unwrap_or(0o666) & 0o7777,
+            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
+            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
         };
-        self.namespaces.check_uid(device.uid, || view.node.at("uid"))?;
-        self.namespaces.check_gid(device.gid, || view.node.at("gid"))?;
-        put(&mut self.writer, &view.node, device)
+        self.namespaces.check_uid(&uid, device.uid)?;
+        self.namespaces.check_gid(&gid, device.gid)?;
+        put(&mut self.writer, &node, device)
     }
 
     /// `linux.resources.devices`, from nothing allowed to the defaults.
     pub(super) fn device_rules(&mut self, rules: Node<'_>) -> Result<()> {
         let mut first = true;
         for node in rules.list()? {
-            let rule = device_rule(&node.read()?)?;
+            let rule = device_rule(&node)?;
             if first && rule != DENY {
                 put(&mut self.writer, &node, DENY)?;
             }
@@ -117,41 +119,42 @@ impl Translation<'_, '_> {
     }
 }
 
-fn device_rule(view: &resources::DeviceRule<'_>) -> Result<DeviceRule> {
-    let file_type = match said(view.kind) {
+fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
+    let view: oci::resources::DeviceRule<'_> = node.read()?;
+    let (allow, kind, major, minor, access) =
+        (view.allow(), view.kind(), view.major(), view.minor(), view.access());
+    let file_type = match kind.read::<Option<Text<'_>>>()? {
         None => b'a',
-        Some(name) if name == "a" => b'a',
+        Some(name) if name == "" || name == "a" => b'a',
         Some(name) if name == "b" => b'b',
         Some(name) if name == "c" => b'c',
-        Some(name) => return Err(name.node().refuse("expected a, c or b")),
+        Some(_) => return Err(kind.refuse("expected a, c or b")),
     };
-    let letters =
-        || view.node.at("access").map_or_else(|error| error, |node| node.refuse("expected letters of rwm"));
-    let mut access = 0;
-    for letter in view.access.iter().flat_map(Text::chars) {
-        access |= match letter {
+    let mut bits = 0;
+    for letter in access.read::<Text<'_>>()?.chars() {
+        bits |= match letter {
             'r' => READ,
             'w' => WRITE,
             'm' => MKNOD,
-            _ => return Err(letters()),
+            _ => return Err(access.refuse("expected letters of rwm")),
         };
     }
-    if access == 0 {
-        return Err(letters());
+    if bits == 0 {
+        return Err(access.refuse("expected letters of rwm"));
     }
     Ok(DeviceRule {
-        allow: view.allow,
+        allow: allow.read::<Option<bool>>()?.unwrap_or(false),
         file_type: file_type.into(),
-        major: number(view.major, "major", &view.node)?,
-        minor: number(view.minor, "minor", &view.node)?,
-        access,
+        major: number(&major)?,
+        minor: number(&minor)?,
+        access: bits,
     })
 }
 
 /// A device number; -1, as Go callers write it, is any.
-fn number(number: Option<i64>, member: &'static str, node: &Node<'_>) -> Result<Option<u32>> {
-    match number {
-        None | Some(-1) => Ok(None),
-        Some(_) => node.get::<u32>(member).map(Some),
+fn number(node: &Node<'_>) -> Result<Option<u32>> {
+    if node.read::<Option<i64>>()? == Some(-1) {
+        return Ok(None);
     }
+    node.read()
 }

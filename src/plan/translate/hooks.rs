@@ -7,51 +7,40 @@ use nsenter::attr::{HEADER, Message, Writer};
 use super::Translation;
 use super::strings::{MOST, PATH, absolute, put};
 use crate::error::Result;
-use crate::oci::{Hooks, hooks};
+use crate::oci;
 use crate::plan::broken;
-use crate::plan::hook::{
-    CREATE_CONTAINER, CREATE_RUNTIME, Hook, POSTSTART, POSTSTOP, PRESTART, START_CONTAINER, Strings,
-};
+use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
     pub(super) fn hooks(&mut self, hooks: Node<'_>) -> Result<()> {
-        let hooks = hooks.read::<Hooks<'_>>()?;
-        let stages = [
-            (PRESTART, hooks.prestart),
-            (CREATE_RUNTIME, hooks.create_runtime),
-            (CREATE_CONTAINER, hooks.create_container),
-            (START_CONTAINER, hooks.start_container),
-            (POSTSTART, hooks.poststart),
-            (POSTSTOP, hooks.poststop),
-        ];
-        for (stage, list) in stages {
+        for (stage, list) in (0..).zip(hooks.pick(STAGES)?) {
             for (index, node) in (0..).zip(list.list()?) {
-                self.hook(stage, index, node.read()?)?;
+                self.hook(stage, index, node)?;
             }
         }
         Ok(())
     }
 
-    fn hook(&mut self, stage: u32, index: u32, view: hooks::Hook<'_>) -> Result<()> {
-        absolute(&view.path)?;
-        let timeout = match view.timeout.map(u64::try_from) {
-            Some(Err(_) | Ok(0)) => {
-                return Err(view.node.at("timeout")?.refuse("expected more than 0 seconds"));
-            }
-            Some(Ok(seconds)) => Some(seconds),
-            None => None,
-        };
+    fn hook(&mut self, stage: u32, index: u32, node: Node<'_>) -> Result<()> {
+        let view: oci::hooks::Hook<'_> = node.read()?;
+        let (path, args, env, timeout) = (view.path(), view.args(), view.env(), view.timeout());
+        let text = path.read::<Text<'_>>()?;
+        absolute(&text)?;
+        let seconds = timeout.read::<Option<u64>>()?;
+        if seconds == Some(0) {
+            return Err(timeout.refuse("expected more than 0 seconds"));
+        }
         let mut room = &mut *self.scratch;
         let hook = Hook {
             stage,
             index,
-            path: view.path.c_str(PATH, &mut room)?,
-            args: strings(&view.args, &mut room)?,
-            env: strings(&view.env, &mut room)?,
-            timeout,
+            path: text.c_str(PATH, &mut room)?,
+            args: strings(&args, &mut room)?,
+            env: strings(&env, &mut room)?,
+            timeout: seconds,
         };
-        put(&mut self.writer, &view.node, hook)
+        put(&mut self.writer, &node, hook)
     }
 }
 

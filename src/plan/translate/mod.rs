@@ -22,7 +22,7 @@ use nsenter::attr::Writer;
 
 use super::kind;
 use crate::error::{Error, Result};
-use crate::oci::{Config, Linux};
+use crate::oci;
 use crate::wire::json::{Document, Node, Text};
 use namespaces::Namespaces;
 use strings::{MOST, put, sound};
@@ -70,47 +70,49 @@ pub fn translate<'m>(
 ) -> Result<&'m [u8]> {
     let namespaces = Namespaces::default();
     let mut translation = Translation { request, warn, writer, scratch, namespaces };
-    translation.config(config.root().read()?)?;
+    translation.config(config.root())?;
     translation.writer.finish().map_err(super::broken)
 }
 
 impl Translation<'_, '_> {
-    fn config(&mut self, config: Config<'_>) -> Result<()> {
-        let linux = config.linux.read::<Linux<'_>>()?;
-        self.identity(&config)?;
+    fn config(&mut self, config: Node<'_>) -> Result<()> {
+        let config: oci::Config<'_> = config.read()?;
+        let linux: oci::Linux<'_> = config.linux().read()?;
+        self.refuse_unbuilt([
+            *linux.seccomp(),
+            *linux.mount_label(),
+            *linux.memory_policy(),
+            *linux.intel_rdt(),
+            *linux.net_devices(),
+            *linux.personality(),
+        ])?;
+        self.identity(*config.oci_version(), *config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
-        self.names(&config)?;
-        self.sysctl(linux.sysctl)?;
-        self.root(&config, &linux)?;
-        self.mounts(config.mounts)?;
-        self.devices(linux.devices)?;
+        self.names(*config.hostname(), *config.domainname())?;
+        self.sysctl(*linux.sysctl())?;
+        self.root(*config.root(), *linux.rootfs_propagation())?;
+        self.mounts(*config.mounts())?;
+        self.devices(*linux.devices())?;
         self.hidden(&linux)?;
-        self.process(config.process.required()?.read()?)?;
-        self.hooks(config.hooks)?;
-        self.cgroup(&linux)?;
-        refuse_unbuilt(&[
-            linux.seccomp,
-            linux.node.at("mountLabel")?,
-            linux.memory_policy,
-            linux.intel_rdt,
-            linux.net_devices,
-            linux.personality,
-        ])
+        self.process(*config.process())?;
+        self.hooks(*config.hooks())?;
+        self.cgroup(&linux)
     }
 
     /// Whose plan it is.
-    fn identity(&mut self, config: &Config<'_>) -> Result<()> {
+    fn identity(&mut self, version: Node<'_>, annotations: Node<'_>) -> Result<()> {
         self.writer.string(kind::ID, self.request.id);
         self.writer.string(kind::BUNDLE, self.request.bundle);
-        let version = config.oci_version;
-        if !is_supported(version.decode(&mut [0; 64])?) {
-            return Err(version.node().refuse("expected version 1.x of the specification"));
+        let text = version.read::<Text<'_>>()?;
+        let mut buffer = [0; 64];
+        if !is_supported(text.decode(&mut buffer)?) {
+            return Err(version.refuse("expected version 1.x of the specification"));
         }
-        self.string(kind::OCI_VERSION, &version)?;
-        for (key, node) in config.annotations.members()? {
+        self.string(kind::OCI_VERSION, &text)?;
+        for (key, node) in annotations.members()? {
             if key.is_empty() {
-                return Err(config.annotations.refuse("a key is empty"));
+                return Err(annotations.refuse("a key is empty"));
             }
             let mut room = &mut *self.scratch;
             let key = key.c_str(MOST, &mut room)?;
@@ -126,13 +128,13 @@ impl Translation<'_, '_> {
         self.writer.string(kind, string);
         sound(&self.writer, text.node())
     }
-}
 
-/// Refuses the first of these that says anything.
-fn refuse_unbuilt(nodes: &[Node<'_>]) -> Result<()> {
-    match nodes.iter().find(|node| !node.is_empty()) {
-        Some(node) => Err(unbuilt(node)),
-        None => Ok(()),
+    /// Refuses the first of these members that says anything.
+    fn refuse_unbuilt<const N: usize>(&self, nodes: [Node<'_>; N]) -> Result<()> {
+        match nodes.iter().find(|node| !node.is_empty()) {
+            Some(node) => Err(unbuilt(node)),
+            None => Ok(()),
+        }
     }
 }
 

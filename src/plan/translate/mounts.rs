@@ -3,9 +3,9 @@
 use core::ffi::CStr;
 
 use super::strings::{PATH, absolute, climbs, path, put, said, sound};
-use super::{Translation, refuse_unbuilt, unbuilt};
-use crate::error::{Error, Result};
-use crate::oci::{self, Config, Linux};
+use super::{Translation, unbuilt};
+use crate::error::Result;
+use crate::oci;
 use crate::plan::kind;
 use crate::plan::mount::{BIND, Mount, NO_BIND};
 use crate::plan::names::{self, find_text};
@@ -43,44 +43,52 @@ pub(in crate::plan) const BLANK: Mount<'static> = Mount {
 
 impl Translation<'_, '_> {
     /// `root` and `linux.rootfsPropagation`.
-    pub(super) fn root(&mut self, config: &Config<'_>, linux: &Linux<'_>) -> Result<()> {
-        let root = config.root.required()?.read::<oci::config::Root<'_>>()?;
-        if root.path.is_empty() {
-            return Err(root.path.node().refuse("is empty"));
+    pub(super) fn root(&mut self, root: Node<'_>, propagation: Node<'_>) -> Result<()> {
+        let view: oci::config::Root<'_> = root.required()?.read()?;
+        let path_node = view.path();
+        let text = path_node.read::<Text<'_>>()?;
+        if text.is_empty() {
+            return Err(path_node.refuse("is empty"));
         }
         let mut room = &mut *self.scratch;
-        let place = path(&root.path, self.request.bundle.to_bytes(), &mut room)?;
+        let place = path(&text, self.request.bundle.to_bytes(), &mut room)?;
         // runc's default: mounts made on the host later appear inside, never the other way round.
-        let mut propagation = MS_RSLAVE;
-        if let Some(text) = said(linux.rootfs_propagation) {
-            propagation = find_text(names::PROPAGATION, &text).ok_or_else(|| {
-                text.node().refuse("expected shared, slave, private or unbindable, or one with r before it")
+        let mut flags = MS_RSLAVE;
+        if let Some(text) = said(&propagation)? {
+            flags = find_text(names::PROPAGATION, &text).ok_or_else(|| {
+                propagation.refuse("expected shared, slave, private or unbindable, or one with r before it")
             })?;
         }
         // Without a pivot the old root stays reachable below, and a private one keeps the host's mounts busy.
-        if self.request.no_pivot && propagation & MS_PRIVATE != 0 {
-            return Err(linux.node.at("rootfsPropagation")?.refuse("private is not safe without pivot_root"));
+        if self.request.no_pivot && flags & MS_PRIVATE != 0 {
+            return Err(propagation.refuse("private is not safe without pivot_root"));
         }
-        let value =
-            Root { path: place, readonly: root.readonly, propagation, no_pivot: self.request.no_pivot };
-        put(&mut self.writer, &root.node, value)
+        let value = Root {
+            path: place,
+            readonly: view.readonly().read()?,
+            propagation: flags,
+            no_pivot: self.request.no_pivot,
+        };
+        put(&mut self.writer, &root, value)
     }
 
     /// `mounts`, in their order.
     pub(super) fn mounts(&mut self, mounts: Node<'_>) -> Result<()> {
-        mounts.list()?.try_for_each(|node| self.mount(node.read()?))
+        mounts.list()?.try_for_each(|node| self.mount(node))
     }
 
-    fn mount(&mut self, view: oci::Mount<'_>) -> Result<()> {
+    fn mount(&mut self, node: Node<'_>) -> Result<()> {
+        let view: oci::Mount<'_> = node.read()?;
+        self.refuse_unbuilt([*view.uid_mappings(), *view.gid_mappings()])?;
+        let mut room = &mut *self.scratch;
         let mut mount = BLANK;
         // Relative to `/` is deprecated, and what it always meant (config.md).
-        let mut room = &mut *self.scratch;
-        mount.destination = path(&view.destination, b"/", &mut room)?;
+        mount.destination = path(&view.destination().read()?, b"/", &mut room)?;
         if climbs(mount.destination.to_bytes()) {
-            return Err(view.destination.node().refuse("leads out of the root"));
+            return Err(view.destination().refuse("leads out of the root"));
         }
-        mount.data = take_options(&mut mount, &view.options, &mut room)?;
-        let (fstype, source) = (said(view.kind), said(view.source));
+        mount.data = take_options(&mut mount, view.options(), &mut room)?;
+        let (fstype, source) = (said(view.kind())?, said(view.source())?);
         if mount.bind == NO_BIND && fstype.is_some_and(|fstype| fstype == "bind") {
             mount.bind = BIND;
         }
@@ -89,30 +97,29 @@ impl Translation<'_, '_> {
             mount.superblock |= if mount.set & RDONLY != 0 { MS_RDONLY } else { 0 };
             mount.superblock_clear |= if mount.clear & RDONLY != 0 { MS_RDONLY } else { 0 };
             if !mount.remount {
-                let fstype = fstype.ok_or_else(|| missing(&view, "type"))?;
+                let Some(fstype) = fstype else { return Err(view.kind().refuse("missing")) };
                 mount.fstype = Some(fstype.c_str(PATH, &mut room)?);
                 mount.source = source.map(|text| text.c_str(PATH, &mut room)).transpose()?;
             }
         } else {
             // The kernel would ignore them on a bind mount; runc refuses them, too.
             if mount.data.is_some() {
-                return Err(view.options.refuse("a bind mount takes no options of a filesystem"));
+                return Err(view.options().refuse("a bind mount takes no options of a filesystem"));
             }
             (mount.superblock, mount.superblock_clear) = (0, 0);
             if !mount.remount {
-                let source = source.ok_or_else(|| missing(&view, "source"))?;
+                let Some(source) = source else { return Err(view.source().refuse("missing")) };
                 mount.source = Some(path(&source, self.request.bundle.to_bytes(), &mut room)?);
             }
         }
-        put(&mut self.writer, &view.node, mount)?;
-        refuse_unbuilt(&[view.uid_mappings, view.gid_mappings])
+        put(&mut self.writer, &node, mount)
     }
 
     /// `linux.maskedPaths` and `linux.readonlyPaths`.
-    pub(super) fn hidden(&mut self, linux: &Linux<'_>) -> Result<()> {
-        for (kind, list) in
-            [(kind::MASKED_PATH, linux.masked_paths), (kind::READONLY_PATH, linux.readonly_paths)]
-        {
+    pub(super) fn hidden(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
+        let lists =
+            [(kind::MASKED_PATH, linux.masked_paths()), (kind::READONLY_PATH, linux.readonly_paths())];
+        for (kind, list) in lists {
             for node in list.list()? {
                 let text = node.read::<Text<'_>>()?;
                 absolute(&text)?;
@@ -123,11 +130,6 @@ impl Translation<'_, '_> {
         }
         Ok(())
     }
-}
-
-#[cold]
-fn missing(view: &oci::Mount<'_>, member: &'static str) -> Error {
-    view.node.at(member).map_or_else(|error| error, |node| node.refuse("missing"))
 }
 
 /// Sorts the options into the mount; those that are not ours come back joined by commas.

@@ -2,9 +2,9 @@
 
 use super::strings::{PATH, absolute, put, said};
 use super::{MOST, Translation};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limits;
-use crate::oci::{Config, Linux, linux};
+use crate::oci;
 use crate::plan::kind;
 use crate::plan::names::{self, find, find_text};
 use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
@@ -39,40 +39,39 @@ impl Namespaces {
         (self.new | self.joined) & flag != 0
     }
 
-    /// Refuses a user id that does not exist in the container; `node` is where it was given.
-    pub fn check_uid<'a>(&self, uid: u32, node: impl FnOnce() -> Result<Node<'a>>) -> Result<()> {
-        if is_mapped(&self.uids, uid) { Ok(()) } else { Err(unmapped(&node()?, uid)) }
+    /// Refuses a user id that does not exist in the container.
+    pub fn check_uid(&self, node: &Node<'_>, uid: u32) -> Result<()> {
+        check_id(&self.uids, node, uid)
     }
 
-    /// The same for a group id.
-    pub fn check_gid<'a>(&self, gid: u32, node: impl FnOnce() -> Result<Node<'a>>) -> Result<()> {
-        if is_mapped(&self.gids, gid) { Ok(()) } else { Err(unmapped(&node()?, gid)) }
+    /// Refuses a group id that does not exist in the container.
+    pub fn check_gid(&self, node: &Node<'_>, gid: u32) -> Result<()> {
+        check_id(&self.gids, node, gid)
     }
 }
 
-fn is_mapped(map: &[(u32, u32)], id: u32) -> bool {
+fn check_id(map: &[(u32, u32)], node: &Node<'_>, id: u32) -> Result<()> {
     let inside = |&(first, size): &(u32, u32)| id.checked_sub(first).is_some_and(|offset| offset < size);
-    map.is_empty() || map.iter().any(inside)
-}
-
-#[cold]
-fn unmapped(node: &Node<'_>, id: u32) -> Error {
-    node.refuse(format_args!("{id} is not mapped in the user namespace"))
+    if map.is_empty() || map.iter().any(inside) {
+        return Ok(());
+    }
+    Err(node.refuse(format_args!("{id} is not mapped in the user namespace")))
 }
 
 impl Translation<'_, '_> {
     /// `linux.namespaces`, `uidMappings`, `gidMappings` and `timeOffsets`.
-    pub(super) fn namespaces(&mut self, linux: &Linux<'_>) -> Result<()> {
-        let list = linux.namespaces;
+    pub(super) fn namespaces(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
+        let list = linux.namespaces();
         for node in list.list()? {
-            let view = node.read::<linux::Namespace<'_>>()?;
-            let Some(flag) = find_text(names::NAMESPACES, &view.kind) else {
-                return Err(view.kind.node().refuse("unknown namespace"));
+            let view: oci::linux::Namespace<'_> = node.read()?;
+            let (kind, path) = (view.kind(), view.path());
+            let Some(flag) = find_text(names::NAMESPACES, &kind.read()?) else {
+                return Err(kind.refuse("unknown namespace"));
             };
             if self.namespaces.has(flag) {
-                return Err(view.kind.node().refuse("given twice"));
+                return Err(kind.refuse("given twice"));
             }
-            let path = match said(view.path) {
+            let path = match said(&path)? {
                 Some(text) => {
                     absolute(&text)?;
                     self.namespaces.joined |= flag;
@@ -92,8 +91,8 @@ impl Translation<'_, '_> {
         if self.request.rootless && !self.namespaces.has(NEWUSER) {
             return Err(list.refuse("a user namespace is needed when not run by root"));
         }
-        self.id_maps(linux.uid_mappings, linux.gid_mappings)?;
-        self.time_offsets(linux.time_offsets)
+        self.id_maps(*linux.uid_mappings(), *linux.gid_mappings())?;
+        self.time_offsets(*linux.time_offsets())
     }
 
     /// The lines are told even where a namespace is joined (callers copy them from its owner), to judge ids
@@ -117,11 +116,12 @@ impl Translation<'_, '_> {
     }
 
     fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
-        let view = node.read::<linux::IdMapping<'_>>()?;
-        let map = IdMap { group, inside: view.container_id, outside: view.host_id, size: view.size };
+        let view: oci::linux::IdMapping<'_> = node.read()?;
+        let (container_id, host_id, size) = (view.container_id(), view.host_id(), view.size());
+        let map = IdMap { group, inside: container_id.read()?, outside: host_id.read()?, size: size.read()? };
         let fits = |first: u32| first.checked_add(map.size).is_some();
         if map.size == 0 || !fits(map.inside) || !fits(map.outside) {
-            return Err(node.refuse("expected at least 1, and no id beyond 4294967294"));
+            return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
         }
         let known = if group { &mut self.namespaces.gids } else { &mut self.namespaces.uids };
         if known.push((map.inside, map.size)).is_err() {
@@ -135,32 +135,37 @@ impl Translation<'_, '_> {
     }
 
     fn time_offsets(&mut self, offsets: Node<'_>) -> Result<()> {
-        // A joined one cannot be shifted any more (time_namespaces(7)).
-        if !offsets.is_empty() && self.namespaces.new & names::NEWTIME == 0 {
-            return Err(offsets.refuse("there is no new time namespace in linux.namespaces"));
-        }
-        let view = offsets.read::<linux::TimeOffsets<'_>>()?;
-        for (clock, node) in [(libc::CLOCK_MONOTONIC, view.monotonic), (libc::CLOCK_BOOTTIME, view.boottime)]
-        {
-            if !node.is_present() {
-                continue;
+        for (clock, node) in offsets.members()? {
+            // A joined one cannot be shifted any more (time_namespaces(7)).
+            if self.namespaces.new & names::NEWTIME == 0 {
+                return Err(offsets.refuse("there is no new time namespace in linux.namespaces"));
             }
-            let view = node.read::<linux::TimeOffset<'_>>()?;
-            let (secs, nanosecs) = (view.secs.unwrap_or(0), view.nanosecs.unwrap_or(0));
-            if nanosecs >= 1_000_000_000 {
-                return Err(node.at("nanosecs")?.refuse("expected less than a second"));
+            let clock = match () {
+                () if clock == "monotonic" => libc::CLOCK_MONOTONIC,
+                () if clock == "boottime" => libc::CLOCK_BOOTTIME,
+                () => return Err(node.refuse("expected monotonic or boottime")),
+            };
+            let view: oci::linux::TimeOffset<'_> = node.read()?;
+            let (secs, nanosecs) = (view.secs(), view.nanosecs());
+            let offset = TimeOffset {
+                clock: clock as u32,
+                secs: secs.read::<Option<i64>>()?.unwrap_or(0),
+                nanosecs: nanosecs.read::<Option<u32>>()?.unwrap_or(0),
+            };
+            if offset.nanosecs >= 1_000_000_000 {
+                return Err(nanosecs.refuse("expected less than a second"));
             }
-            put(&mut self.writer, &node, TimeOffset { clock: clock as u32, secs, nanosecs })?;
+            put(&mut self.writer, &node, offset)?;
         }
         Ok(())
     }
 
     /// `hostname` and `domainname`.
-    pub(super) fn names(&mut self, config: &Config<'_>) -> Result<()> {
-        for (kind, text) in [(kind::HOSTNAME, config.hostname), (kind::DOMAINNAME, config.domainname)] {
-            let Some(text) = said(text) else { continue };
+    pub(super) fn names(&mut self, hostname: Node<'_>, domainname: Node<'_>) -> Result<()> {
+        for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
+            let Some(text) = said(&node)? else { continue };
             if !self.namespaces.has(NEWUTS) {
-                return Err(text.node().refuse("there is no uts namespace in linux.namespaces"));
+                return Err(node.refuse("there is no uts namespace in linux.namespaces"));
             }
             let name = text.c_str(NAME, &mut &mut *self.scratch)?;
             self.writer.string(kind, name);

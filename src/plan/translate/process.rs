@@ -1,10 +1,10 @@
 //! `process`: what runs, as whom, with what rights.
 
+use super::Translation;
 use super::strings::{PATH, absolute, put, sound};
-use super::{Translation, refuse_unbuilt};
 use crate::error::Result;
 use crate::limits;
-use crate::oci::{Process, process};
+use crate::oci;
 use crate::plan::kind;
 use crate::plan::names::{self, find_text};
 use crate::plan::process::{Capabilities, Rlimit, Terminal, User};
@@ -12,29 +12,32 @@ use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
     /// `process`. `execCPUAffinity` is for `exec` alone, by the specification, and means nothing here.
-    pub(super) fn process(&mut self, process: Process<'_>) -> Result<()> {
-        self.command(&process)?;
-        self.user(process.user.read()?)?;
-        self.capabilities(process.capabilities.read()?)?;
-        self.rlimits(process.rlimits)?;
-        if process.no_new_privileges {
+    pub(super) fn process(&mut self, node: Node<'_>) -> Result<()> {
+        let process: oci::Process<'_> = node.required()?.read()?;
+        self.refuse_unbuilt([
+            *process.apparmor_profile(),
+            *process.selinux_label(),
+            *process.scheduler(),
+            *process.io_priority(),
+        ])?;
+        self.command(*process.args(), *process.env(), *process.cwd())?;
+        self.user(*process.user())?;
+        self.capabilities(*process.capabilities())?;
+        self.rlimits(*process.rlimits())?;
+        if process.no_new_privileges().read()? {
             self.writer.flag(kind::NO_NEW_PRIVILEGES);
         }
-        if let Some(score) = process.oom_score_adj {
+        if let Some(score) = process.oom_score_adj().read::<Option<i64>>()? {
             if !(-1000..=1000).contains(&score) {
-                return Err(process.node.at("oomScoreAdj")?.refuse("expected a number from -1000 to 1000"));
+                return Err(process.oom_score_adj().refuse("expected a number from -1000 to 1000"));
             }
-            self.writer.i64(kind::OOM_SCORE_ADJ, score.into());
+            self.writer.i64(kind::OOM_SCORE_ADJ, score);
         }
         // Without a terminal its size is to be ignored.
-        if process.terminal {
-            let size = match process.console_size.is_empty() {
-                true => None,
-                false => Some(process.console_size.read::<process::ConsoleSize<'_>>()?),
-            };
-            let terminal =
-                Terminal { height: size.map(|size| size.height), width: size.map(|size| size.width) };
-            put(&mut self.writer, &process.node, terminal)?;
+        if process.terminal().read()? {
+            let size: oci::process::ConsoleSize<'_> = process.console_size().read()?;
+            let terminal = Terminal { height: size.height().read()?, width: size.width().read()? };
+            put(&mut self.writer, &node, terminal)?;
         }
         if self.request.preserve_fds != 0 {
             self.writer.u32(kind::PRESERVE_FDS, self.request.preserve_fds);
@@ -42,23 +45,17 @@ impl Translation<'_, '_> {
         if self.request.no_new_keyring {
             self.writer.flag(kind::NO_NEW_KEYRING);
         }
-        sound(&self.writer, &process.node)?;
-        refuse_unbuilt(&[
-            process.node.at("apparmorProfile")?,
-            process.node.at("selinuxLabel")?,
-            process.scheduler,
-            process.io_priority,
-        ])
+        sound(&self.writer, &node)
     }
 
-    fn command(&mut self, process: &Process<'_>) -> Result<()> {
-        if process.args.is_empty() {
-            return Err(process.args.refuse("must name a program"));
+    fn command(&mut self, args: Node<'_>, env: Node<'_>, cwd: Node<'_>) -> Result<()> {
+        if args.is_empty() {
+            return Err(args.refuse("must name a program"));
         }
-        for node in process.args.list()? {
+        for node in args.list()? {
             self.string(kind::ARG, &node.read()?)?;
         }
-        for node in process.env.list()? {
+        for node in env.list()? {
             let text = node.read::<Text<'_>>()?;
             // runc refuses it, too: what getenv(3) cannot find has no meaning.
             if text.starts_with('=') || !text.chars().any(|c| c == '=') {
@@ -66,23 +63,29 @@ impl Translation<'_, '_> {
             }
             self.string(kind::ENV, &text)?;
         }
-        absolute(&process.cwd)?;
-        let cwd = process.cwd.c_str(PATH, &mut &mut *self.scratch)?;
-        self.writer.string(kind::CWD, cwd);
+        let text = cwd.read::<Text<'_>>()?;
+        absolute(&text)?;
+        self.writer.string(kind::CWD, text.c_str(PATH, &mut &mut *self.scratch)?);
         Ok(())
     }
 
-    fn user(&mut self, user: process::User<'_>) -> Result<()> {
-        let value = User { uid: user.uid.unwrap_or(0), gid: user.gid.unwrap_or(0), umask: user.umask };
-        self.namespaces.check_uid(value.uid, || user.node.at("uid"))?;
-        self.namespaces.check_gid(value.gid, || user.node.at("gid"))?;
-        put(&mut self.writer, &user.node, value)?;
-        for (count, node) in user.additional_gids.list()?.enumerate() {
+    fn user(&mut self, user: Node<'_>) -> Result<()> {
+        let view: oci::process::User<'_> = user.read()?;
+        let (uid, gid, umask, groups) = (view.uid(), view.gid(), view.umask(), view.additional_gids());
+        let value = User {
+            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
+            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
+            umask: umask.read()?,
+        };
+        self.namespaces.check_uid(&uid, value.uid)?;
+        self.namespaces.check_gid(&gid, value.gid)?;
+        put(&mut self.writer, &user, value)?;
+        for (count, node) in groups.list()?.enumerate() {
             if count == limits::GROUPS {
-                return Err(user.additional_gids.refuse(format_args!("more than {count} groups")));
+                return Err(groups.refuse(format_args!("more than {count} groups")));
             }
             let gid = node.read()?;
-            self.namespaces.check_gid(gid, || Ok(node))?;
+            self.namespaces.check_gid(&node, gid)?;
             self.writer.u32(kind::GROUP, gid);
         }
         Ok(())
@@ -90,15 +93,16 @@ impl Translation<'_, '_> {
 
     /// The five sets. Without `capabilities` the process has none, as under runc: a process is given what
     /// its configuration names, and an upper layer that forgets them shall not hand out root's.
-    fn capabilities(&mut self, sets: process::Capabilities<'_>) -> Result<()> {
+    fn capabilities(&mut self, capabilities: Node<'_>) -> Result<()> {
+        let sets: oci::process::Capabilities<'_> = capabilities.read()?;
         let value = Capabilities {
-            bounding: self.capability_set(sets.bounding)?,
-            effective: self.capability_set(sets.effective)?,
-            inheritable: self.capability_set(sets.inheritable)?,
-            permitted: self.capability_set(sets.permitted)?,
-            ambient: self.capability_set(sets.ambient)?,
+            bounding: self.capability_set(*sets.bounding())?,
+            effective: self.capability_set(*sets.effective())?,
+            inheritable: self.capability_set(*sets.inheritable())?,
+            permitted: self.capability_set(*sets.permitted())?,
+            ambient: self.capability_set(*sets.ambient())?,
         };
-        put(&mut self.writer, &sets.node, value)
+        put(&mut self.writer, &capabilities, value)
     }
 
     /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).
@@ -116,17 +120,18 @@ impl Translation<'_, '_> {
     fn rlimits(&mut self, rlimits: Node<'_>) -> Result<()> {
         let mut seen = 0_u32;
         for node in rlimits.list()? {
-            let view = node.read::<process::Rlimit<'_>>()?;
-            let Some(resource) = find_text(names::RLIMITS, &view.kind) else {
-                return Err(view.kind.node().refuse("unknown resource limit"));
+            let view: oci::process::Rlimit<'_> = node.read()?;
+            let (kind, soft, hard) = (view.kind(), view.soft(), view.hard());
+            let Some(resource) = find_text(names::RLIMITS, &kind.read()?) else {
+                return Err(kind.refuse("unknown resource limit"));
             };
             if seen & 1 << resource != 0 {
-                return Err(view.kind.node().refuse("given twice"));
+                return Err(kind.refuse("given twice"));
             }
             seen |= 1 << resource;
-            let limit = Rlimit { resource, soft: view.soft, hard: view.hard };
+            let limit = Rlimit { resource, soft: soft.read()?, hard: hard.read()? };
             if limit.soft > limit.hard {
-                return Err(node.at("soft")?.refuse("above the hard limit"));
+                return Err(soft.refuse("above the hard limit"));
             }
             put(&mut self.writer, &node, limit)?;
         }

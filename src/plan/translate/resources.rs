@@ -6,45 +6,45 @@
 use super::strings::{PATH, put, said, sound};
 use super::{MOST, Translation};
 use crate::error::Result;
-use crate::oci::{self, Linux, resources as view};
+use crate::oci;
 use crate::plan::kind;
 use crate::plan::resources::{
     BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, Pids,
     READ_BPS, READ_IOPS, Rdma, Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
 };
 use crate::text::PathBuf;
-use crate::wire::json::{Node, Text};
+use crate::wire::json::{Node, Read, Text};
 
 /// Longest name of a file, and so of anything that becomes one.
 const NAME: usize = 255;
 
 impl Translation<'_, '_> {
-    pub(super) fn cgroup(&mut self, linux: &Linux<'_>) -> Result<()> {
+    pub(super) fn cgroup(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
         if self.request.cgroups_disabled {
             self.writer.flag(kind::CGROUP_MANAGER_DISABLED);
         }
-        self.cgroups_path(linux)?;
-        let resources = linux.resources.read::<oci::Resources<'_>>()?;
-        self.memory(resources.memory.read()?)?;
-        self.cpu(resources.cpu.read()?)?;
-        if let Some(limit) = resources.pids.read::<view::Pids<'_>>()?.limit {
-            put(&mut self.writer, &resources.pids, Pids { limit: limit.max(-1) })?;
+        self.cgroups_path(*linux.cgroups_path())?;
+        let resources: oci::Resources<'_> = linux.resources().read()?;
+        self.memory(*resources.memory())?;
+        self.cpu(*resources.cpu())?;
+        let pids: oci::resources::Pids<'_> = resources.pids().read()?;
+        if let Some(limit) = pids.limit().read::<Option<i64>>()? {
+            put(&mut self.writer, pids.limit(), Pids { limit: limit.max(-1) })?;
         }
-        self.block_io(resources.block_io.read()?)?;
-        resources.hugepage_limits.list()?.try_for_each(|node| self.huge_page(node.read()?))?;
-        self.network(resources.network.read()?)?;
-        self.rdma(resources.rdma)?;
-        self.unified(resources.unified)?;
-        self.device_rules(resources.devices)
+        self.block_io(*resources.block_io())?;
+        resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(node))?;
+        self.network(*resources.network())?;
+        self.rdma(*resources.rdma())?;
+        self.unified(*resources.unified())?;
+        self.device_rules(*resources.devices())
     }
 
     /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as
     /// long as it is always the same place).
-    fn cgroups_path(&mut self, linux: &Linux<'_>) -> Result<()> {
-        let node = linux.node.at("cgroupsPath")?;
+    fn cgroups_path(&mut self, node: Node<'_>) -> Result<()> {
         let mut path = PathBuf::new();
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
-        match said(linux.cgroups_path) {
+        match said(&node)? {
             None => {
                 path.push(b"/minirunc-").map_err(long)?;
                 path.push(self.request.id.to_bytes()).map_err(long)?;
@@ -77,134 +77,150 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
-    fn memory(&mut self, memory: view::Memory<'_>) -> Result<()> {
-        let bytes = |amount: Option<i64>, member: &'static str| match given(amount) {
-            Some(number) if number < -1 => {
-                Err(memory.node.at(member)?.refuse("expected a number of bytes, or -1 for no limit"))
-            }
-            number => Ok(number),
-        };
+    fn memory(&mut self, node: Node<'_>) -> Result<()> {
+        let memory: oci::resources::Memory<'_> = node.read()?;
         let value = Memory {
-            limit: bytes(memory.limit, "limit")?,
-            reservation: bytes(memory.reservation, "reservation")?,
-            swap: bytes(memory.swap, "swap")?,
+            limit: bytes(memory.limit())?,
+            reservation: bytes(memory.reservation())?,
+            swap: bytes(memory.swap())?,
             // -1 in a Go caller's u64 is "not given".
-            swappiness: memory.swappiness.filter(|&number| number != u64::MAX),
-            // `false` is how the kernel begins, and what Go callers write for "not given".
-            disable_oom_killer: given(memory.disable_oom_killer).map(u32::from),
-            use_hierarchy: given(memory.use_hierarchy).map(u32::from),
-            check_before_update: memory.check_before_update,
-            kernel: bytes(memory.kernel, "kernel")?,
-            kernel_tcp: bytes(memory.kernel_tcp, "kernelTCP")?,
+            swappiness: memory.swappiness().read::<Option<u64>>()?.filter(|&number| number != u64::MAX),
+            disable_oom_killer: flag(memory.disable_oom_killer())?,
+            use_hierarchy: flag(memory.use_hierarchy())?,
+            check_before_update: memory.check_before_update().read()?,
+            kernel: bytes(memory.kernel())?,
+            kernel_tcp: bytes(memory.kernel_tcp())?,
         };
         if value.swappiness.is_some_and(|number| number > 100) {
-            return Err(memory.node.at("swappiness")?.refuse("expected a number from 0 to 100"));
+            return Err(memory.swappiness().refuse("expected a number from 0 to 100"));
         }
-        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &memory.node, value) }
+        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &node, value) }
     }
 
-    fn cpu(&mut self, cpu: view::Cpu<'_>) -> Result<()> {
+    fn cpu(&mut self, node: Node<'_>) -> Result<()> {
+        let cpu: oci::resources::Cpu<'_> = node.read()?;
         let value = Cpu {
-            shares: given(cpu.shares),
-            quota: given(cpu.quota),
-            burst: cpu.burst,
-            period: given(cpu.period),
-            realtime_runtime: given(cpu.realtime_runtime),
-            realtime_period: given(cpu.realtime_period),
-            idle: cpu.idle,
+            shares: given(cpu.shares())?,
+            quota: given(cpu.quota())?,
+            burst: cpu.burst().read()?,
+            period: given(cpu.period())?,
+            realtime_runtime: given(cpu.realtime_runtime())?,
+            realtime_period: given(cpu.realtime_period())?,
+            idle: cpu.idle().read()?,
         };
         if value != Cpu::default() {
-            put(&mut self.writer, &cpu.node, value)?;
+            put(&mut self.writer, &node, value)?;
         }
         let mut room = &mut *self.scratch;
-        let cpus = said(cpu.cpus).map(|text| text.c_str(MOST, &mut room)).transpose()?;
-        let mems = said(cpu.mems).map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        let cpus = said(cpu.cpus())?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
+        let mems = said(cpu.mems())?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
         if cpus.is_none() && mems.is_none() {
             return Ok(());
         }
-        put(&mut self.writer, &cpu.node, Cpuset { cpus, mems })
+        put(&mut self.writer, &node, Cpuset { cpus, mems })
     }
 
-    /// What range of weights is right depends on the kernel's scheduler, and it says so itself.
-    fn block_io(&mut self, view: view::BlockIo<'_>) -> Result<()> {
-        let value = BlockIo { weight: weight(view.weight), leaf_weight: weight(view.leaf_weight) };
+    fn block_io(&mut self, node: Node<'_>) -> Result<()> {
+        let block_io: oci::resources::BlockIo<'_> = node.read()?;
+        let value = BlockIo {
+            weight: weight_of(block_io.weight())?,
+            leaf_weight: weight_of(block_io.leaf_weight())?,
+        };
         if value != BlockIo::default() {
-            put(&mut self.writer, &view.node, value)?;
+            put(&mut self.writer, &node, value)?;
         }
-        for node in view.weight_device.list()? {
-            let device = node.read::<view::WeightDevice<'_>>()?;
-            if device.weight.is_none() && device.leaf_weight.is_none() {
+        for node in block_io.weight_device().list()? {
+            let view: oci::resources::WeightDevice<'_> = node.read()?;
+            let (major, minor, weight, leaf_weight) =
+                (view.major(), view.minor(), view.weight(), view.leaf_weight());
+            if !weight.is_present() && !leaf_weight.is_present() {
                 return Err(node.refuse("expected weight, leafWeight or both"));
             }
-            for (knob, number) in [(WEIGHT, device.weight), (LEAF_WEIGHT, device.leaf_weight)] {
-                if let Some(number) = weight(number) {
-                    self.block_device(&node, knob, number.into())?;
+            for (knob, number) in [(WEIGHT, weight_of(&weight)?), (LEAF_WEIGHT, weight_of(&leaf_weight)?)] {
+                if let Some(number) = number {
+                    self.block_device(&node, knob, major, minor, number.into())?;
                 }
             }
         }
-        let throttles = [
-            (READ_BPS, view.throttle_read_bps_device),
-            (WRITE_BPS, view.throttle_write_bps_device),
-            (READ_IOPS, view.throttle_read_iops_device),
-            (WRITE_IOPS, view.throttle_write_iops_device),
-        ];
-        for (knob, list) in throttles {
+        for (knob, list) in [
+            (READ_BPS, block_io.throttle_read_bps_device()),
+            (WRITE_BPS, block_io.throttle_write_bps_device()),
+            (READ_IOPS, block_io.throttle_read_iops_device()),
+            (WRITE_IOPS, block_io.throttle_write_iops_device()),
+        ] {
             for node in list.list()? {
-                self.block_device(&node, knob, node.read::<view::ThrottleDevice<'_>>()?.rate)?;
+                let view: oci::resources::ThrottleDevice<'_> = node.read()?;
+                let (major, minor, rate) = (view.major(), view.minor(), view.rate());
+                self.block_device(&node, knob, major, minor, rate.read()?)?;
             }
         }
         Ok(())
     }
 
-    fn block_device(&mut self, node: &Node<'_>, knob: u32, value: u64) -> Result<()> {
-        let device = BlockDevice { knob, major: node.get("major")?, minor: node.get("minor")?, value };
+    fn block_device(
+        &mut self,
+        node: &Node<'_>,
+        knob: u32,
+        major: &Node<'_>,
+        minor: &Node<'_>,
+        value: u64,
+    ) -> Result<()> {
+        let device = BlockDevice { knob, major: major.read()?, minor: minor.read()?, value };
         put(&mut self.writer, node, device)
     }
 
-    fn huge_page(&mut self, view: view::HugepageLimit<'_>) -> Result<()> {
-        let size = view.page_size.c_str(32, &mut &mut *self.scratch)?;
+    fn huge_page(&mut self, node: Node<'_>) -> Result<()> {
+        let view: oci::resources::HugepageLimit<'_> = node.read()?;
+        let (size, limit) = (view.page_size(), view.limit());
+        let text = size.read::<Text<'_>>()?;
+        let size_name = text.c_str(32, &mut &mut *self.scratch)?;
         // It becomes part of a file's name.
-        let digits = match size.to_bytes() {
-            [digits @ .., b'K' | b'M' | b'G', b'B'] => digits,
-            _ => &[],
+        let [digits @ .., b'K' | b'M' | b'G', b'B'] = size_name.to_bytes() else {
+            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
         };
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(view.page_size.node().refuse("expected a size as 64KB, 2MB or 1GB"));
+            return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
         }
-        put(&mut self.writer, &view.node, HugePage { size, limit: view.limit })
+        put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
     }
 
-    fn network(&mut self, network: view::Network<'_>) -> Result<()> {
-        if let Some(class_id) = network.class_id {
-            put(&mut self.writer, &network.node, Network { class_id: Some(class_id) })?;
+    fn network(&mut self, network: Node<'_>) -> Result<()> {
+        let view: oci::resources::Network<'_> = network.read()?;
+        let (class_id, priorities) = (view.class_id(), view.priorities());
+        let class_id = class_id.read::<Option<u32>>()?;
+        if class_id.is_some() {
+            put(&mut self.writer, &network, Network { class_id })?;
         }
-        for node in network.priorities.list()? {
-            let view = node.read::<view::InterfacePriority<'_>>()?;
+        for node in priorities.list()? {
+            let view: oci::resources::InterfacePriority<'_> = node.read()?;
+            let (name, priority) = (view.name(), view.priority());
+            let name_text = name.read::<Text<'_>>()?;
             // Written as `name priority`, and no interface has a blank in its name.
-            if view.name.is_empty() || view.name.chars().any(|c| c.is_whitespace() || c == '/') {
-                return Err(view.name.node().refuse("not the name of a network interface"));
+            if name_text.is_empty() || name_text.chars().any(|c| c.is_whitespace() || c == '/') {
+                return Err(name.refuse("not the name of a network interface"));
             }
-            let name = view.name.c_str(NAME, &mut &mut *self.scratch)?;
-            put(&mut self.writer, &node, NetworkPriority { name, priority: view.priority })?;
+            let value = NetworkPriority {
+                name: name_text.c_str(NAME, &mut &mut *self.scratch)?,
+                priority: priority.read()?,
+            };
+            put(&mut self.writer, &node, value)?;
         }
         Ok(())
     }
 
     fn rdma(&mut self, rdma: Node<'_>) -> Result<()> {
         for (key, node) in rdma.members()? {
-            let view = node.read::<view::Rdma<'_>>()?;
-            if view.hca_handles.is_none() && view.hca_objects.is_none() {
+            let limits: oci::resources::Rdma<'_> = node.read()?;
+            let handles = limits.hca_handles().read::<Option<u32>>()?;
+            let objects = limits.hca_objects().read::<Option<u32>>()?;
+            if handles.is_none() && objects.is_none() {
                 return Err(node.refuse("expected hcaHandles, hcaObjects or both"));
             }
             if key.is_empty() || key.chars().any(char::is_whitespace) {
                 return Err(node.refuse("not the name of a device"));
             }
             let device = key.c_str(NAME, &mut &mut *self.scratch)?;
-            put(
-                &mut self.writer,
-                &node,
-                Rdma { device, handles: view.hca_handles, objects: view.hca_objects },
-            )?;
+            put(&mut self.writer, &node, Rdma { device, handles, objects })?;
         }
         Ok(())
     }
@@ -225,10 +241,24 @@ impl Translation<'_, '_> {
 }
 
 /// A number that is given, and not 0.
-fn given<T: Default + PartialEq>(number: Option<T>) -> Option<T> {
-    number.filter(|number| *number != T::default())
+fn given<'a, T: Read<'a> + Default + PartialEq>(node: &Node<'a>) -> Result<Option<T>> {
+    Ok(node.read::<Option<T>>()?.filter(|number| *number != T::default()))
 }
 
-fn weight(number: Option<u16>) -> Option<u32> {
-    given(number).map(u32::from)
+/// An amount of memory; -1 is no limit.
+fn bytes(node: &Node<'_>) -> Result<Option<i64>> {
+    match given(node)? {
+        Some(number) if number < -1 => Err(node.refuse("expected a number of bytes, or -1")),
+        number => Ok(number),
+    }
+}
+
+/// `false` is how the kernel begins, and what Go callers write for "not given".
+fn flag(node: &Node<'_>) -> Result<Option<u32>> {
+    Ok(given::<bool>(node)?.map(u32::from))
+}
+
+/// A weight; what range is right depends on the kernel's scheduler, and it says so itself.
+fn weight_of(node: &Node<'_>) -> Result<Option<u32>> {
+    Ok(given::<u16>(node)?.map(u32::from))
 }

@@ -18,8 +18,8 @@ pub const MOST: usize = MAX_PAYLOAD - 1;
 pub const PATH: usize = limits::PATH - 1;
 
 /// A string that says something: Go callers write `""` for "not given".
-pub fn said(text: Option<Text<'_>>) -> Option<Text<'_>> {
-    text.filter(|text| !text.is_empty())
+pub fn said<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
+    Ok(node.read::<Option<Text<'a>>>()?.filter(|text| !text.is_empty()))
 }
 
 /// Emits a noun that was made from `node`.

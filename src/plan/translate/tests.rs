@@ -329,7 +329,7 @@ refused! {
     a_systemd_cgroups_path_is_refused: "\"namespaces\"" => "\"cgroupsPath\": \"a.slice:b:c\", \"namespaces\"",
         "linux.cgroupsPath: the systemd form slice:prefix:name is not supported by this build yet";
     a_negative_limit_is_refused: "\"namespaces\"" => "\"resources\": {\"memory\": {\"swap\": -2}}, \"namespaces\"",
-        "linux.resources.memory.swap: expected a number of bytes, or -1 for no limit";
+        "linux.resources.memory.swap: expected a number of bytes, or -1";
     an_impossible_swappiness_is_refused: "\"namespaces\"" => "\"resources\": {\"memory\": {\"swappiness\": 101}}, \"namespaces\"",
         "linux.resources.memory.swappiness: expected a number from 0 to 100";
     a_weight_device_without_a_weight_is_refused: "\"namespaces\"" => "\"resources\": {\"blockIO\": {\"weightDevice\": [{\"major\": 1, \"minor\": 1}]}}, \"namespaces\"",
