@@ -310,7 +310,7 @@ refused! {
     a_relative_device_is_refused: "\"namespaces\"" => "\"devices\": [{\"path\": \"dev/x\", \"type\": \"p\"}], \"namespaces\"",
         "linux.devices[0].path: must be absolute";
     a_device_rule_without_access_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"allow\": true}]}, \"namespaces\"",
-        "linux.resources.devices[0].access: expected letters of rwm";
+        "linux.resources.devices[0].access: missing";
     a_device_rule_of_unknown_access_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"access\": \"rx\"}]}, \"namespaces\"",
         "linux.resources.devices[0].access: expected letters of rwm";
     a_device_rule_of_unknown_type_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"access\": \"r\", \"type\": \"p\"}]}, \"namespaces\"",
