@@ -5,3 +5,6 @@ pub mod oom;
 pub mod rlimit;
 pub mod sysctl;
 pub mod user;
+
+#[cfg(test)]
+mod tests;

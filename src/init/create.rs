@@ -28,7 +28,7 @@ pub fn create(channel: Channel) -> Result<Infallible> {
     let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
     let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
     let namespaces = plan.each::<Namespace<'_>>().try_fold(0, |all, one| Ok::<_, Error>(all | one?.flag))?;
-    let has = |flag: i32| namespaces & flag.cast_unsigned() != 0;
+    let has = |flag: i32| namespaces & (flag as u32) != 0;
 
     // Modes are meant as they are written, until the process gets its own mask.
     let inherited = umask(Mode::empty());
@@ -113,7 +113,7 @@ fn receive(channel: Channel, kind: Kind, most: usize, fds: &mut Fds) -> Result<P
 fn makes(plan: &Plan<'_>, flag: i32) -> Result<bool> {
     for namespace in plan.each::<Namespace<'_>>() {
         let namespace = namespace?;
-        if namespace.flag == flag.cast_unsigned() && namespace.path.is_none() {
+        if namespace.flag == flag as u32 && namespace.path.is_none() {
             return Ok(true);
         }
     }

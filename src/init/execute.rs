@@ -69,7 +69,7 @@ fn check(path: &CStr) -> core::result::Result<(), Errno> {
 /// while the kernel looks up the program, a path such as /proc/self/fd/7/bin/sh could still go through them (CVE-2024-21626).
 pub fn close_all_but(kept: u32, socket: i32) {
     let first = 3_u32.saturating_add(kept);
-    let socket = socket.cast_unsigned();
+    let socket = socket as u32;
     close(first, socket.saturating_sub(1));
     close(first.max(socket.saturating_add(1)), u32::MAX);
 }

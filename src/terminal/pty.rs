@@ -103,3 +103,27 @@ fn device(fd: &OwnedFd, path: &str) -> Result<rustix::fs::Stat> {
 fn number(device: u64) -> (u32, u32) {
     (rustix::fs::major(device), rustix::fs::minor(device))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pty_has_the_size_asked_for_and_its_sides_talk() {
+        let pty = open(&Terminal { height: Some(33), width: Some(99) }).unwrap();
+        let size = rustix::termios::tcgetwinsize(&pty.master).unwrap();
+        assert_eq!((size.ws_row, size.ws_col), (33, 99));
+        rustix::io::write(&pty.master, b"hello\n").unwrap();
+        let mut line = [0; 16];
+        let len = rustix::io::read(&pty.slave, &mut line).unwrap();
+        assert_eq!(&line[..len], b"hello\n");
+    }
+
+    #[test]
+    fn what_is_no_devpts_is_no_terminal() {
+        let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty()).unwrap();
+        assert!(device(&null, "x").is_err());
+        let pty = open(&Terminal { height: None, width: None }).unwrap();
+        assert!(device(&pty.slave, "x").is_ok());
+    }
+}
