@@ -21,7 +21,7 @@ if [ "${1:-}" != --verify ]; then
     for directory in bin proc sys dev; do mkdir -p "$bundle/rootfs/$directory"; done
     cp "$programs/true" "$bundle/rootfs/bin/true"
     oci_config '[ "/bin/true" ]' >"$bundle/config.json"
-    exec "$programs/bench" --programs "$programs" --runtime "$RUNTIME" --bundle "$bundle" "$@"
+    exec "$programs/bench" --programs "$programs" --runtime "$BUILT" --bundle "$bundle" "$@"
 fi
 
 # What is seen from inside, less what differs from run to run.
@@ -40,7 +40,7 @@ chmod +x "$bundle/rootfs/report"
 oci_config '[ "/report" ]' >"$bundle/config.json"
 directories=$("$programs/bench" --directories)
 "$programs/floor" "$bundle/rootfs" "verify-$$" /report $directories >"$bundle/floor.report" 2>&1 </dev/null || true
-for runtime in runc "$RUNTIME"; do
+for runtime in runc "$BUILT"; do
     say "bare calls against $(basename "$runtime")"
     "$runtime" --root "$bundle/state" run --bundle "$bundle" "verify-$$" >"$bundle/other.report" 2>&1 </dev/null || true
     diff "$bundle/floor.report" "$bundle/other.report" && say "the same, $(wc -l <"$bundle/floor.report") lines"

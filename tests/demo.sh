@@ -4,7 +4,7 @@ cd "$(dirname "$0")/.." && . tests/env.sh
 
 choose_target
 cargo build --release
-cp "$RUNTIME" minirunc-static
+cp "$BUILT" minirunc-static
 
 busybox_root bundle/rootfs
 oci_config '[ "/bin/sh", "/demo.sh" ]' >bundle/config.json

@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it, from the repository's root: what a fresh machine lacks, and which
-# target builds here. Sets TARGET (a triple) and RUNTIME (the release binary's path).
+# target builds here. Sets TARGET (a triple), BUILT (the release executable) and RUNTIME (the same, or what the
+# caller set: another runtime as an oracle).
 
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -35,7 +36,7 @@ choose_target() {
     case ${CARGO_BUILD_TARGET:-} in
     '')
         musl=$(uname -m)-unknown-linux-musl
-        if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || rustup -q target add "$musl" 2>/dev/null; then
+        if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] || timeout 120 rustup -q target add "$musl" 2>/dev/null; then
             TARGET=$musl
         else
             TARGET=$(uname -m)-unknown-linux-gnu
@@ -47,7 +48,8 @@ choose_target() {
     *-gnu) need musl-gcc musl-tools || die "neither rustup's musl target nor musl-tools can be had" ;;
     esac
     export CARGO_BUILD_TARGET="$TARGET"
-    RUNTIME=$PWD/target/$TARGET/release/minirunc-static
+    BUILT=$PWD/target/$TARGET/release/minirunc-static
+    export RUNTIME="${RUNTIME:-$BUILT}"
     say "target $TARGET, $(rustc --version)"
 }
 

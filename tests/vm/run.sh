@@ -68,7 +68,7 @@ busybox_root "$guest"
 mkdir -p "$guest/modules"
 modules "$guest/modules" || no_vm 'the modules cannot be unpacked'
 cp tests/vm/init "$guest/init" && chmod +x "$guest/init"
-cp "$RUNTIME" "$guest/bin/"
+cp "$BUILT" "$guest/bin/"
 find "target/$TARGET/release" -maxdepth 1 -type f -perm -u+x ! -name 'lib*' ! -name '*.so' -exec cp --remove-destination {} "$guest/bin/" \;
 [ -z "${integration:-}" ] || cp "$integration" "$guest/bin/integration"
 mkdir -p "$guest/bundle"
