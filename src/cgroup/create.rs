@@ -69,17 +69,12 @@ impl Cgroups {
             self.hierarchies.clear();
             self.mode = Mode::None;
         }
-        match limited(plan)? {
-            Some(field) if self.mode == Mode::None => {
-                let reason = if rootless {
-                    "this user may not make cgroups"
-                } else {
-                    "no cgroup filesystem is mounted"
-                };
-                Err(Error::refused("linux.resources", format_args!("{field}: {reason}")))
+        if self.mode == Mode::None {
+            if let Some(field) = limited(plan)? {
+                return Err(super::set::impossible(field, "no cgroup filesystem is mounted"));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn create_v1(&mut self, plan: &Plan<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Limits as cgroup v1 takes them, in the order of the spec (Documentation/admin-guide/cgroup-v1).
 
-use rustix::fs::CWD;
-use rustix::io::Errno;
+use rustix::fs::{Access, CWD, Mode as Permissions, OFlags, access, open};
+use rustix::io::{Errno, write};
 
 use super::device::{Exceptions, Rule};
 use super::set::{Setting, impossible, text};
@@ -12,7 +12,8 @@ use crate::plan::resources::{
     READ_BPS, READ_IOPS, Rdma, Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
 };
 use crate::plan::{Plan, convert::Limit, device::DeviceRule};
-use crate::sys::fd::{read_at, write_at};
+use crate::sys::fd::read_at;
+use crate::text::PathBuf;
 use crate::wire::cgroupfs::number;
 
 impl Cgroups {
@@ -70,7 +71,7 @@ impl Cgroups {
         let swap_file = || -> Result<bool> {
             let file =
                 self.file(self.controller("memory.swap", "memory")?, b"memory.memsw.limit_in_bytes")?;
-            Ok::<_, Error>(rustix::fs::access(file.as_cstr(), rustix::fs::Access::EXISTS).is_ok())
+            Ok::<_, Error>(access(file.as_cstr(), Access::EXISTS).is_ok())
         };
         match memory.swap {
             Some(-1) if !swap_file()? => {}
@@ -213,24 +214,26 @@ impl Cgroups {
         let Some(first) = plan.each::<DeviceRule>().next() else { return Ok(()) };
         first?;
         let hierarchy = self.controller("devices", "devices")?;
-        let allow = self.file(hierarchy, b"devices.allow")?;
         let deny = self.file(hierarchy, b"devices.deny")?;
+        let allow = self.file(hierarchy, b"devices.allow")?;
+        // Open over all rules: there are a dozen and more.
+        let open = |path: &PathBuf| {
+            open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", path)
+        };
+        let (deny, allow) = ((open(&deny)?, deny), (open(&allow)?, allow));
         let mut exceptions = Exceptions::new();
         for (at, rule) in plan.each::<DeviceRule>().enumerate() {
             let rule = Rule::new(&rule?);
             exceptions.check(plan, at, &rule)?;
-            let path = if rule.allow { &allow } else { &deny };
+            let (file, path) = if rule.allow { &allow } else { &deny };
             for line in rule.lines() {
-                match write_at(CWD, path.as_cstr(), line.as_bytes()) {
-                    Ok(()) => {}
+                match write(file, line.as_bytes()) {
+                    Ok(_) => {}
                     // It takes CAP_SYS_ADMIN in the first user namespace. Without it no device can be made.
                     Err(Errno::PERM | Errno::ACCESS) if self.rootless => return Ok(()),
                     Err(errno) => {
-                        let subject = format_args!("{line} to {path}");
-                        let error = Error::system("write", subject, errno);
-                        return Err(
-                            error.within(text(format_args!("linux.resources.devices[{at}]")).as_str())
-                        );
+                        let error = Error::system("write", format_args!("{line} to {path}"), errno);
+                        return Err(error.within(&text(format_args!("linux.resources.devices[{at}]"))));
                     }
                 }
             }
