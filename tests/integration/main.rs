@@ -3,16 +3,20 @@
 //! `RUNTIME` names the runtime (ours by default; runc or crun serve as oracles), `PROBE` the probe, `TMPDIR` where
 //! bundles are made. One test per promise; a run through `Bundle::run` always checks that nothing is left behind.
 
+mod bad_config;
 mod bad_input;
 mod captured;
 mod cgroup;
+mod cgroup_mount;
 mod confine;
 mod hooks;
 mod inherit;
+mod mount_options;
 mod mounts;
 mod namespaces;
 mod outside;
 mod process;
+mod resources;
 mod rootfs;
 mod rootless;
 mod terminal;
