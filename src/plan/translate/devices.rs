@@ -96,8 +96,8 @@ impl Translation<'_, '_> {
             uid: uid.read::<Option<u32>>()?.unwrap_or(0),
             gid: gid.read::<Option<u32>>()?.unwrap_or(0),
         };
-        self.namespaces.check_uid(&uid, device.uid)?;
-        self.namespaces.check_gid(&gid, device.gid)?;
+        self.namespaces.check_uid(uid, device.uid)?;
+        self.namespaces.check_gid(gid, device.gid)?;
         put(&mut self.writer, &node, device)
     }
 
@@ -125,7 +125,7 @@ fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
         (view.allow(), view.kind(), view.major(), view.minor(), view.access());
     let file_type = match kind.read::<Option<Text<'_>>>()? {
         None => b'a',
-        Some(name) if name == "" || name == "a" => b'a',
+        Some(name) if name.is_empty() || name == "a" => b'a',
         Some(name) if name == "b" => b'b',
         Some(name) if name == "c" => b'c',
         Some(_) => return Err(kind.refuse("expected a, c or b")),
@@ -145,8 +145,8 @@ fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
     Ok(DeviceRule {
         allow: allow.read::<Option<bool>>()?.unwrap_or(false),
         file_type: file_type.into(),
-        major: number(&major)?,
-        minor: number(&minor)?,
+        major: number(major)?,
+        minor: number(minor)?,
         access: bits,
     })
 }

@@ -1,11 +1,9 @@
 //! `hooks`, all six stages.
 
-use core::convert::Infallible;
-
 use nsenter::attr::{HEADER, Message, Writer};
 
 use super::Translation;
-use super::strings::{MOST, PATH, absolute, put};
+use super::strings::{MOST, PATH, absolute, each_piece, put};
 use crate::error::Result;
 use crate::oci;
 use crate::plan::broken;
@@ -14,7 +12,8 @@ use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
     pub(super) fn hooks(&mut self, hooks: Node<'_>) -> Result<()> {
-        for (stage, list) in (0..).zip(hooks.pick(STAGES)?) {
+        let lists = hooks.pick(STAGES)?;
+        for (stage, list) in (0..).zip(lists) {
             for (index, node) in (0..).zip(list.list()?) {
                 self.hook(stage, index, node)?;
             }
@@ -36,8 +35,8 @@ impl Translation<'_, '_> {
             stage,
             index,
             path: text.c_str(PATH, &mut room)?,
-            args: strings(&args, &mut room)?,
-            env: strings(&env, &mut room)?,
+            args: strings(args, &mut room)?,
+            env: strings(env, &mut room)?,
             timeout: seconds,
         };
         put(&mut self.writer, &node, hook)
@@ -65,7 +64,7 @@ fn strings<'r>(list: &Node<'_>, room: &mut &'r mut [u8]) -> Result<Strings<'r>> 
         if text.has_nul() {
             return Err(node.refuse("has a NUL in it"));
         }
-        let _ = text.try_for_each(|piece| Ok::<(), Infallible>(writer.append(piece.as_bytes())));
+        each_piece(&text, |piece| writer.append(piece));
         writer.append(&[0]);
         writer.end(open);
     }

@@ -71,7 +71,7 @@ impl Translation<'_, '_> {
             if self.namespaces.has(flag) {
                 return Err(kind.refuse("given twice"));
             }
-            let path = match said(&path)? {
+            let path = match said(path)? {
                 Some(text) => {
                     absolute(&text)?;
                     self.namespaces.joined |= flag;

@@ -77,8 +77,8 @@ impl Translation<'_, '_> {
             gid: gid.read::<Option<u32>>()?.unwrap_or(0),
             umask: umask.read()?,
         };
-        self.namespaces.check_uid(&uid, value.uid)?;
-        self.namespaces.check_gid(&gid, value.gid)?;
+        self.namespaces.check_uid(uid, value.uid)?;
+        self.namespaces.check_gid(gid, value.gid)?;
         put(&mut self.writer, &user, value)?;
         for (count, node) in groups.list()?.enumerate() {
             if count == limits::GROUPS {

@@ -136,7 +136,7 @@ impl Translation<'_, '_> {
             if !weight.is_present() && !leaf_weight.is_present() {
                 return Err(node.refuse("expected weight, leafWeight or both"));
             }
-            for (knob, number) in [(WEIGHT, weight_of(&weight)?), (LEAF_WEIGHT, weight_of(&leaf_weight)?)] {
+            for (knob, number) in [(WEIGHT, weight_of(weight)?), (LEAF_WEIGHT, weight_of(leaf_weight)?)] {
                 if let Some(number) = number {
                     self.block_device(&node, knob, major, minor, number.into())?;
                 }

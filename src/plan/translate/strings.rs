@@ -59,9 +59,17 @@ pub fn path<'b>(text: &Text<'_>, base: &[u8], room: &mut &'b mut [u8]) -> Result
         push(base);
         push(b"/");
     }
-    let _ = text.try_for_each(|piece| Ok::<(), Infallible>(push(piece.as_bytes())));
+    each_piece(text, &mut push);
     push(b"\0");
     CStr::from_bytes_with_nul(place).map_err(|_| text.node().refuse("has a NUL in it"))
+}
+
+/// The decoded string, piece by piece.
+pub fn each_piece(text: &Text<'_>, mut take: impl FnMut(&[u8])) {
+    let _ = text.try_for_each(|piece| {
+        take(piece.as_bytes());
+        Ok::<(), Infallible>(())
+    });
 }
 
 /// Refuses a path that is not absolute.

@@ -62,6 +62,22 @@ fn what_docker_writes_becomes_its_golden_plan() {
     assert_eq!(translated(include_str!("golden/docker.json")), include_str!("golden/docker.plan"));
 }
 
+/// Captured from the callers themselves (tests/data/README.md).
+#[test]
+fn what_callers_write_is_accepted_or_refused_by_the_field_that_is_not_built() {
+    let seccomp = Some("config.json: linux.seccomp: not supported by this build yet");
+    for (config, refused) in [
+        (include_str!("../../../tests/data/containerd.json"), None),
+        (include_str!("../../../tests/data/docker.json"), seccomp),
+        (include_str!("../../../tests/data/podman.json"), seccomp),
+        (include_str!("../../../tests/data/buildah.json"), seccomp),
+    ] {
+        assert_eq!(message(config, &REQUEST).err().as_deref(), refused);
+        let rest = message(&config.replace("\"seccomp\"", "\"unknown\""), &REQUEST).unwrap();
+        assert_eq!(rest.1, Vec::<String>::new());
+    }
+}
+
 #[test]
 fn every_field_that_is_built_becomes_its_golden_plan() {
     assert_eq!(translated(EVERYTHING), include_str!("golden/everything.plan"));
