@@ -46,8 +46,12 @@ pub const LATE_MOUNTS: usize = 32;
 /// Deepest directory that `tmpcopyup` copies: each level holds two descriptors and a buffer on the stack.
 pub const COPY_DEPTH: usize = 64;
 
-/// Names and mount points of all hierarchies together; the usual fourteen need 800 bytes.
-pub const CGROUP_NAMES: usize = 8192;
+/// The container's cgroup: with its mount point before and a file's name behind it still fits a path.
+pub const CGROUP_PATH: usize = 2048;
+
+/// Names and mount points of all hierarchies together (the usual fourteen need 800 bytes) and the
+/// container's cgroup.
+pub const CGROUP_NAMES: usize = 4096;
 
 /// How deep cgroups inside the container's are searched for processes. The stack pays 4 KB for each.
 pub const CGROUP_DEPTH: u32 = 64;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::{Cgroups, Hierarchy, Mode};
 use crate::error::{Context, Error, Result};
+use crate::limits;
 use crate::plan::{Plan, kind};
 use crate::sys::fd::{read_at, write_at};
 use crate::text::{PathBuf, shown};
@@ -38,7 +39,7 @@ impl Cgroups {
     /// Takes the directory `path` for one that we made, for want of a record: the runtime was killed before it could
     /// write one, and no process was ever put there.
     pub fn find(&mut self, path: &CStr) -> Result<()> {
-        self.path = normal(path)?;
+        self.path = self.names.add(&[&normal(path)?])?;
         for hierarchy in &mut self.hierarchies {
             hierarchy.made = 1;
         }
@@ -52,7 +53,7 @@ impl Cgroups {
     /// stays in its caller's, and the mode becomes [`Mode::None`].
     pub fn create(&mut self, path: &CStr, plan: &Plan<'_>, rootless: bool) -> Result<()> {
         self.rootless = rootless;
-        self.path = normal(path)?;
+        self.path = self.names.add(&[&normal(path)?])?;
         let done = match self.mode {
             Mode::None => Ok(()),
             Mode::V1 => self.create_v1(plan),
@@ -90,7 +91,7 @@ impl Cgroups {
                     }),
                     // mkdir(2) went well, but not in a cgroup filesystem.
                     Err(error) if error.errno() == Some(Errno::NOENT) => {
-                        let _ = unlinkat(CWD, self.place(hierarchy)?.as_cstr(), AtFlags::REMOVEDIR);
+                        let _ = unlinkat(CWD, self.place(hierarchy).as_cstr(), AtFlags::REMOVEDIR);
                         Ok(Made::Elsewhere)
                     }
                     Err(error) => Err(error),
@@ -127,17 +128,14 @@ impl Cgroups {
         }
         match outcome? {
             Made::Ready => self.enable_controllers(),
-            Made::Elsewhere => Err(Error::system("mkdir", &self.path, Errno::NOENT)),
+            Made::Elsewhere => Err(Error::system("mkdir", shown(self.path()), Errno::NOENT)),
         }
     }
 
     /// mkdir(2) of the directory, and of its parents when they are missing. Tells how many it made,
     /// also on an error.
     fn make(&self, hierarchy: &Hierarchy) -> (u32, Result<Made>) {
-        let path = match self.place(hierarchy) {
-            Ok(path) => path,
-            Err(error) => return (0, Err(error)),
-        };
+        let path = self.place(hierarchy);
         let (permissions, mut parents) = (Permissions::from_raw_mode(0o755), 0);
         // Another container that ends may remove the parent that we share between two of our steps.
         for _ in 0..16 {
@@ -159,7 +157,7 @@ impl Cgroups {
 
     /// Makes what lies between the mount point and the directory. `None`: there is no mount point.
     fn make_parents(&self, hierarchy: &Hierarchy) -> Result<Option<u32>> {
-        let whole = self.place(hierarchy)?;
+        let whole = self.place(hierarchy);
         let top = self.names.get(hierarchy.mountpoint).count_bytes();
         let (mut made, mut first) = (0, true);
         let mut path = PathBuf::new();
@@ -189,7 +187,7 @@ impl Cgroups {
             return Err(Error::refused("container's cgroup is not empty", reason));
         }
         if self.is_frozen(hierarchy) {
-            return Err(Error::refused("container's cgroup unexpectedly frozen", &self.path));
+            return Err(Error::refused("container's cgroup unexpectedly frozen", shown(self.path())));
         }
         Ok(())
     }
@@ -211,7 +209,7 @@ impl Cgroups {
     }
 
     fn inherit(&self, hierarchy: &Hierarchy, name: &CStr, own: bool) -> Result<()> {
-        let whole = self.place(hierarchy)?;
+        let whole = self.place(hierarchy);
         let top = self.names.get(hierarchy.mountpoint).count_bytes();
         let mut buffer = [0; 4096];
         let mut path = PathBuf::new();
@@ -261,10 +259,13 @@ pub(super) fn levels(text: &[u8], top: usize) -> impl Iterator<Item = usize> {
     slashes.map(|(at, _)| at).chain(core::iter::once(text.len()))
 }
 
+/// A path under construction, shorter than any other.
+type Path = heapless::Vec<u8, { limits::CGROUP_PATH }>;
+
 /// `/a/b` out of any way to write it. A relative path counts from the mount point, too: the spec leaves
 /// the place to the runtime, and so it is the same wherever we are called from.
-fn normal(path: &CStr) -> Result<PathBuf> {
-    let mut normal = PathBuf::new();
+fn normal(path: &CStr) -> Result<Path> {
+    let mut normal = Path::new();
     for component in path.to_bytes().split(|&byte| byte == b'/') {
         match component {
             b"" | b"." => {}
@@ -275,14 +276,14 @@ fn normal(path: &CStr) -> Result<PathBuf> {
                 ));
             }
             name => {
-                let fits = name.len() <= 255 && normal.push(b"/").and_then(|()| normal.push(name)).is_ok();
-                if !fits {
+                let slash = normal.push(b'/').is_ok();
+                if !slash || normal.extend_from_slice(name).is_err() || name.len() > 255 {
                     return Err(Error::refused("linux.cgroupsPath", "too long"));
                 }
             }
         }
     }
-    if normal.as_bytes().is_empty() {
+    if normal.is_empty() {
         return Err(Error::refused("linux.cgroupsPath", "names the root of the hierarchies"));
     }
     Ok(normal)
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn a_path_is_the_same_however_it_is_written() {
         for text in [c"/a/b", c"a/b", c"//a/./b/"] {
-            assert_eq!(normal(text).unwrap().as_cstr(), c"/a/b");
+            assert_eq!(normal(text).unwrap(), b"/a/b");
         }
     }
 

@@ -36,7 +36,7 @@ impl Cgroups {
         if hierarchy.made == 0 {
             return Ok(());
         }
-        let mut path = self.place(hierarchy)?;
+        let mut path = self.place(hierarchy);
         remove_tree(&path).map_err(|errno| Error::system("rmdir", &path, errno))?;
         for _ in 1..hierarchy.made {
             let Some(end) = path.as_bytes().iter().rposition(|&byte| byte == b'/') else { break };

@@ -6,6 +6,7 @@ use super::destroy::Patience;
 use super::{Cgroups, Hierarchy, Mode};
 use crate::error::{Context, Error, Result};
 use crate::sys::fd::{read_at, write_at};
+use crate::text::shown;
 use crate::wire::cgroupfs::keyed;
 
 impl Cgroups {
@@ -23,7 +24,7 @@ impl Cgroups {
                 let _ = self.set_frozen(hierarchy, false);
                 return Err(Error::refused(
                     "freeze",
-                    format_args!("{}: some process cannot be stopped", self.path),
+                    format_args!("{}: some process cannot be stopped", shown(self.path())),
                 ));
             }
         }
@@ -47,7 +48,7 @@ impl Cgroups {
             _ => (b"freezer.state", b"THAWED"),
         };
         let mut buffer = [0; 64];
-        let Ok(file) = self.file(hierarchy, name) else { return false };
+        let file = self.file(hierarchy, name);
         read_at(CWD, file.as_cstr(), &mut buffer).is_ok_and(|state| state.trim_ascii() != thawed)
     }
 
@@ -63,13 +64,13 @@ impl Cgroups {
             (_, true) => (b"freezer.state", b"FROZEN"),
             (_, false) => (b"freezer.state", b"THAWED"),
         };
-        let file = self.file(hierarchy, name)?;
+        let file = self.file(hierarchy, name);
         write_at(CWD, file.as_cstr(), value).context("write", &file)
     }
 
     fn has_frozen(&self, hierarchy: &Hierarchy) -> Result<bool> {
         let name: &[u8] = if self.mode == Mode::V2 { b"cgroup.events" } else { b"freezer.state" };
-        let file = self.file(hierarchy, name)?;
+        let file = self.file(hierarchy, name);
         let mut buffer = [0; 256];
         let text = read_at(CWD, file.as_cstr(), &mut buffer).context("read", &file)?;
         Ok(match self.mode {

@@ -27,7 +27,7 @@ impl Cgroups {
     /// SIGKILL to every process in the cgroup and below, until none is left. For about two seconds.
     pub fn kill(&self) -> Result<()> {
         let Some(hierarchy) = self.primary() else { return Ok(()) };
-        let path = self.place(hierarchy)?;
+        let path = self.place(hierarchy);
         let whole = self.mode == Mode::V2 && self.kill_whole(hierarchy)?;
         let mut patience = Patience::new();
         loop {
@@ -49,7 +49,7 @@ impl Cgroups {
 
     /// v2's `cgroup.kill` (Linux 5.14): no process can slip away. `false` on older kernels.
     fn kill_whole(&self, hierarchy: &Hierarchy) -> Result<bool> {
-        let file = self.file(hierarchy, b"cgroup.kill")?;
+        let file = self.file(hierarchy, b"cgroup.kill");
         match write_at(CWD, file.as_cstr(), b"1") {
             Ok(()) => Ok(true),
             // Older, or a threaded cgroup, which cannot be killed as a whole.
@@ -80,7 +80,7 @@ impl Cgroups {
 
     /// Calls `each` for the processes of one hierarchy's directory and of those below.
     pub(super) fn visit(&self, hierarchy: &Hierarchy, each: &mut dyn FnMut(u32)) -> Result<()> {
-        let path = self.place(hierarchy)?;
+        let path = self.place(hierarchy);
         match visit(CWD.as_fd(), path.as_cstr(), limits::CGROUP_DEPTH, each) {
             // It is gone, so nobody is in it.
             Err(Errno::NOENT | Errno::NODEV) => Ok(()),

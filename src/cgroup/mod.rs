@@ -51,7 +51,7 @@ pub struct Cgroups {
     /// Refusals that an ordinary user cannot help are no errors.
     rootless: bool,
     /// From each hierarchy's mount point, with its leading slash; empty before `create`.
-    path: PathBuf,
+    path: Span,
     hierarchies: heapless::Vec<Hierarchy, { limits::HIERARCHIES }>,
     names: Names,
 }
@@ -105,7 +105,7 @@ impl Cgroups {
         Self {
             mode: Mode::None,
             rootless: false,
-            path: PathBuf::new(),
+            path: Span::default(),
             hierarchies: heapless::Vec::new(),
             names: Names::default(),
         }
@@ -122,7 +122,9 @@ impl Cgroups {
         for noun in setup.each::<Noun>() {
             let noun = noun?;
             cgroups.mode = if noun.controllers.is_empty() { Mode::V2 } else { Mode::V1 };
-            cgroups.path = PathBuf::from_bytes(noun.path.to_bytes()).map_err(|_| too_many())?;
+            if cgroups.path.end == 0 {
+                cgroups.path = cgroups.names.add(&[noun.path.to_bytes()])?;
+            }
             cgroups.add(noun.controllers.to_bytes(), &[noun.mountpoint.to_bytes()], noun.made)?;
         }
         Ok(cgroups)
@@ -133,7 +135,7 @@ impl Cgroups {
         for hierarchy in &self.hierarchies {
             let controllers = self.names.get(hierarchy.controllers);
             let mountpoint = self.names.get(hierarchy.mountpoint);
-            Noun { controllers, path: self.path.as_cstr(), mountpoint, made: hierarchy.made }.emit(writer);
+            Noun { controllers, path: self.path(), mountpoint, made: hierarchy.made }.emit(writer);
         }
     }
 
@@ -170,7 +172,7 @@ impl Cgroups {
         let mut number = heapless::String::<10>::new();
         let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{pid}"));
         self.hierarchies.iter().try_for_each(|hierarchy| {
-            let file = self.file(hierarchy, b"cgroup.procs")?;
+            let file = self.file(hierarchy, b"cgroup.procs");
             write_at(CWD, file.as_cstr(), number.as_bytes()).context("write", &file)
         })
     }
@@ -182,30 +184,37 @@ impl Cgroups {
         self.hierarchies.push(hierarchy).map_err(|_| too_many())
     }
 
-    /// The container's directory in a hierarchy.
-    fn place(&self, hierarchy: &Hierarchy) -> Result<PathBuf> {
+    /// The container's cgroup, from each hierarchy's mount point.
+    fn path(&self) -> &CStr {
+        self.names.get(self.path)
+    }
+
+    /// The container's directory in a hierarchy. [`limits::CGROUP_PATH`] leaves room for the mount point.
+    fn place(&self, hierarchy: &Hierarchy) -> PathBuf {
         let mut path = PathBuf::new();
-        path.push(self.names.get(hierarchy.mountpoint).to_bytes())
-            .and_then(|()| path.push(self.path.as_bytes()))
-            .map_err(|_| Error::refused("linux.cgroupsPath", "too long"))?;
-        Ok(path)
+        let _ = path.push(self.names.get(hierarchy.mountpoint).to_bytes());
+        let _ = path.push(self.path().to_bytes());
+        path
     }
 
     /// A file of the container's directory in a hierarchy.
-    fn file(&self, hierarchy: &Hierarchy, name: &[u8]) -> Result<PathBuf> {
-        let mut path = self.place(hierarchy)?;
-        path.join(name).map_err(|_| Error::refused("linux.cgroupsPath", "too long"))?;
-        Ok(path)
+    fn file(&self, hierarchy: &Hierarchy, name: &[u8]) -> PathBuf {
+        let mut path = self.place(hierarchy);
+        if path.join(name).is_err() {
+            // Of no use as the directory's name: the kernel finds nothing there.
+            path.truncate(0);
+        }
+        path
     }
 
     fn open(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
-        let path = self.place(hierarchy)?;
+        let path = self.place(hierarchy);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         open(path.as_cstr(), flags, Permissions::empty()).context("open", &path)
     }
 
     fn open_tasks(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
-        let path = self.file(hierarchy, b"tasks")?;
+        let path = self.file(hierarchy, b"tasks");
         open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", &path)
     }
 

@@ -14,7 +14,7 @@ impl Cgroups {
     pub fn oom_kills(&self) -> Result<u64> {
         let Some(hierarchy) = self.holding("memory") else { return Ok(0) };
         let name: &[u8] = if self.mode == Mode::V2 { b"memory.events" } else { b"memory.oom_control" };
-        let file = self.file(hierarchy, name)?;
+        let file = self.file(hierarchy, name);
         let mut buffer = [0; 512];
         match read_at(CWD, file.as_cstr(), &mut buffer) {
             Ok(text) => Ok(keyed(text, b"oom_kill").unwrap_or(0)),

@@ -50,7 +50,7 @@ impl Cgroups {
     ) -> Result<()> {
         let hierarchy = self.controller(field, controller)?;
         for (at, file) in files.iter().enumerate() {
-            let path = self.file(hierarchy, file.as_bytes())?;
+            let path = self.file(hierarchy, file.as_bytes());
             match write_at(CWD, path.as_cstr(), value) {
                 Ok(()) => return Ok(()),
                 Err(Errno::NOENT) if at + 1 < files.len() => {}
@@ -70,7 +70,7 @@ impl Cgroups {
         loop {
             let (before, mut refused) = (taken, None);
             for (at, setting) in settings.iter().enumerate().filter(|(at, _)| before & 1 << at == 0) {
-                let path = self.file(hierarchy, setting.file.as_bytes())?;
+                let path = self.file(hierarchy, setting.file.as_bytes());
                 match write_at(CWD, path.as_cstr(), setting.value.as_bytes()) {
                     Ok(()) => taken |= 1 << at,
                     Err(Errno::INVAL) if settings.len() > 1 => {
@@ -133,10 +133,7 @@ impl Cgroups {
             Errno::BUSY if controller == "memory" => " (below what is in use)",
             _ => "",
         };
-        let directory = match self.place(hierarchy) {
-            Ok(path) => path,
-            Err(error) => return error,
-        };
+        let directory = self.place(hierarchy);
         let subject = format_args!("{} to {directory}/{}{hint}", Bytes(value), Bytes(file.as_bytes()));
         Error::system("write", subject, errno).within(text(format_args!("linux.resources.{field}")).as_str())
     }

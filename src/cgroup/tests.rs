@@ -135,7 +135,7 @@ fn what_create_makes_destroy_removes_and_nothing_else() {
     fs::create_dir(&others).unwrap();
     guard.0.create(&path(&format!("/{name}/a/b")), &nothing().plan(), false).unwrap();
     for hierarchy in &guard.0.hierarchies {
-        let place = guard.0.place(hierarchy).unwrap().to_string();
+        let place = guard.0.place(hierarchy).to_string();
         assert!(Path::new(&place).join("tasks").exists(), "{place}");
     }
     assert!(guard.0.hierarchies.len() > 1);
@@ -155,7 +155,7 @@ fn directories_of_the_container_below_its_own_are_removed_at_any_depth() {
         let mut guard = Guard(cgroups);
         let name = unique();
         guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
-        let top = guard.0.place(guard.0.primary().unwrap()).unwrap().to_string();
+        let top = guard.0.place(guard.0.primary().unwrap()).to_string();
         fs::create_dir_all(format!("{top}/{}", "x/".repeat(100))).unwrap();
         fs::create_dir_all(format!("{top}/x/y/z")).unwrap();
         guard.0.destroy().unwrap();
@@ -254,7 +254,7 @@ fn kill_ends_processes_in_the_cgroup_and_below() {
     for cgroups in [v1(), v2()].into_iter().flatten() {
         let mut guard = Guard(cgroups);
         guard.0.create(&path(&unique()), &nothing().plan(), false).unwrap();
-        let below = format!("{}/below/it", guard.0.place(guard.0.primary().unwrap()).unwrap());
+        let below = format!("{}/below/it", guard.0.place(guard.0.primary().unwrap()));
         fs::create_dir_all(&below).unwrap();
         let (mut first, mut second) = (shell(), shell());
         guard.0.enter(first.id()).unwrap();
@@ -420,7 +420,7 @@ fn v2_files_are_written_by_name_but_not_elsewhere() {
     cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
     let guard = Guard(cgroups);
     guard.0.apply(&limits.plan()).unwrap();
-    let place = guard.0.place(guard.0.primary().unwrap()).unwrap().to_string();
+    let place = guard.0.place(guard.0.primary().unwrap()).to_string();
     assert_eq!(fs::read_to_string(format!("{place}/cgroup.max.depth")).unwrap().trim(), "3");
     let outside = Bytes::new(|writer| Unified { file: c"../cgroup.max.depth", value: c"3" }.emit(writer));
     let error = guard.0.apply(&outside.plan()).unwrap_err();
@@ -433,7 +433,7 @@ fn v2_hugetlb_is_enabled_on_the_way_and_limited() {
     let limits = Bytes::new(|writer| HugePage { size: c"2MB", limit: 2 << 20 }.emit(writer));
     cgroups.create(&path(&format!("{}/below", unique())), &limits.plan(), false).unwrap();
     let guard = Guard(cgroups);
-    let place = guard.0.place(guard.0.primary().unwrap()).unwrap().to_string();
+    let place = guard.0.place(guard.0.primary().unwrap()).to_string();
     if !fs::read_to_string(format!("{place}/cgroup.controllers")).unwrap().contains("hugetlb") {
         std::eprintln!("{SKIPPED}");
         return;

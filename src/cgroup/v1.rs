@@ -69,8 +69,7 @@ impl Cgroups {
         }
         // Without swap accounting the file is missing, and there is no limit either.
         let swap_file = || -> Result<bool> {
-            let file =
-                self.file(self.controller("memory.swap", "memory")?, b"memory.memsw.limit_in_bytes")?;
+            let file = self.file(self.controller("memory.swap", "memory")?, b"memory.memsw.limit_in_bytes");
             Ok::<_, Error>(access(file.as_cstr(), Access::EXISTS).is_ok())
         };
         match memory.swap {
@@ -128,7 +127,7 @@ impl Cgroups {
     /// A limit below what is used already makes the kernel kill: `checkBeforeUpdate` asks to be refused.
     pub(super) fn check_usage(&self, limit: Option<i64>, file: &str) -> Result<()> {
         let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
-        let file = self.file(self.controller("memory.limit", "memory")?, file.as_bytes())?;
+        let file = self.file(self.controller("memory.limit", "memory")?, file.as_bytes());
         let mut buffer = [0; 32];
         let usage = match read_at(CWD, file.as_cstr(), &mut buffer) {
             Ok(usage) => number(usage).unwrap_or(0),
@@ -214,8 +213,8 @@ impl Cgroups {
         let Some(first) = plan.each::<DeviceRule>().next() else { return Ok(()) };
         first?;
         let hierarchy = self.controller("devices", "devices")?;
-        let deny = self.file(hierarchy, b"devices.deny")?;
-        let allow = self.file(hierarchy, b"devices.allow")?;
+        let deny = self.file(hierarchy, b"devices.deny");
+        let allow = self.file(hierarchy, b"devices.allow");
         // Open over all rules: there are a dozen and more.
         let open = |path: &PathBuf| {
             open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", path)

@@ -26,7 +26,7 @@ impl Cgroups {
     /// expects them, also where no limit was set. What cannot be had is told when a limit needs it.
     pub(super) fn enable_controllers(&self) -> Result<()> {
         let Some(hierarchy) = self.hierarchies.first() else { return Ok(()) };
-        let whole = self.place(hierarchy)?;
+        let whole = self.place(hierarchy);
         let top = self.names.get(hierarchy.mountpoint).count_bytes();
         let mut all = Controllers::new();
         let mut buffer = [0; 256];
@@ -55,7 +55,7 @@ impl Cgroups {
 
     /// Why a controller's file is not there; `None` when the controller is.
     pub(super) fn disabled(&self, hierarchy: &Hierarchy, field: &str, controller: &str) -> Option<Error> {
-        let whole = self.place(hierarchy).ok()?;
+        let whole = self.place(hierarchy);
         let mut buffer = [0; 256];
         let ours = controllers(whole.as_bytes(), &mut buffer).ok()?;
         if words(ours).any(|name| name == controller.as_bytes()) {
@@ -180,7 +180,7 @@ impl Cgroups {
             (Some(quota), None) => text(format_args!("{}", Limit(quota))),
             (Some(quota), Some(period)) => text(format_args!("{} {period}", Limit(quota))),
             (None, period) => {
-                let file = self.file(hierarchy, b"cpu.max")?;
+                let file = self.file(hierarchy, b"cpu.max");
                 let before = read_at(CWD, file.as_cstr(), &mut buffer).unwrap_or(b"max");
                 let quota = words(before).next().unwrap_or(b"max");
                 text(format_args!("{} {}", Bytes(quota), period.unwrap_or(crate::plan::convert::CPU_PERIOD)))
@@ -225,7 +225,7 @@ impl Cgroups {
     /// configured; the one that is used.
     fn io_weight(&self, field: &str, device: &str, weight: u32) -> Result<()> {
         let hierarchy = self.controller(field, "io")?;
-        let bfq = self.file(hierarchy, b"io.bfq.weight")?;
+        let bfq = self.file(hierarchy, b"io.bfq.weight");
         let value = text(format_args!("{device}{weight}"));
         match write_at(CWD, bfq.as_cstr(), value.as_bytes()) {
             Ok(()) => Ok(()),
@@ -268,7 +268,7 @@ impl Cgroups {
         let Some(directory) = self.directory()? else { return Ok(()) };
         match bpf::attach_device_program(&directory, &loaded) {
             Err(Errno::PERM) if self.rootless => Ok(()),
-            done => done.context("bpf(PROG_ATTACH)", &self.path).map_err(|error| error.within(field)),
+            done => done.context("bpf(PROG_ATTACH)", shown(self.path())).map_err(|error| error.within(field)),
         }
     }
 
@@ -287,10 +287,12 @@ impl Cgroups {
             let name = PathBuf::from_bytes(name).unwrap_or_default();
             match chownat(&directory, name.as_cstr(), owner, None, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno).context("chown", format_args!("{}/{name}", self.path)),
+                Err(errno) => {
+                    return Err(errno).context("chown", format_args!("{}/{name}", shown(self.path())));
+                }
             }
         }
-        chownat(&directory, c"", owner, None, AtFlags::EMPTY_PATH).context("chown", &self.path)
+        chownat(&directory, c"", owner, None, AtFlags::EMPTY_PATH).context("chown", shown(self.path()))
     }
 }
 
