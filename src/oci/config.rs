@@ -14,7 +14,7 @@ view! {
         "domainname" domainname,
         /// List of [`super::Mount`]
         "mounts" mounts,
-        /// [`super::Hooks`]
+        /// Lists of [`super::hooks::Hook`] by stage
         "hooks" hooks,
         /// Strings by name
         "annotations" annotations,

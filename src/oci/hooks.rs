@@ -1,18 +1,6 @@
-//! `hooks`: programs run at six moments of the container's life.
+//! `hooks`: programs run at six stages of the container's life, a list for each.
 
 use super::view;
-
-view! {
-    /// Lists of [`Hook`], by moment.
-    Hooks {
-        "prestart" prestart,
-        "createRuntime" create_runtime,
-        "createContainer" create_container,
-        "startContainer" start_container,
-        "poststart" poststart,
-        "poststop" poststop,
-    }
-}
 
 view! {
     /// One program.

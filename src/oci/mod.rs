@@ -19,7 +19,6 @@ pub mod state;
 mod tests;
 
 pub use config::Config;
-pub use hooks::Hooks;
 pub use linux::Linux;
 pub use mount::Mount;
 pub use process::Process;
