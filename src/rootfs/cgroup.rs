@@ -107,13 +107,13 @@ fn new(mount: &Mount<'_>, hierarchy: &Hierarchy<'_>, set: u64) -> Result<OwnedFd
     if controllers.is_empty() {
         let filesystem = Filesystem::open(c"cgroup2", mount.destination)?;
         filesystem.source(Some(mount.source.unwrap_or(c"cgroup2")))?;
-        mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
+        mount.data.map_or(Ok(()), |data| filesystem.options(data, b""))?;
         return filesystem.mount(set);
     }
     let filesystem = Filesystem::open(c"cgroup", mount.destination)?;
     filesystem.source(Some(mount.source.unwrap_or(c"cgroup")))?;
     // The words that /proc/self/cgroup lists are the ones that cgroupfs takes, `name=systemd` too.
-    filesystem.options(controllers)?;
+    filesystem.options(controllers, b"")?;
     filesystem.mount(set)
 }
 

@@ -35,10 +35,7 @@ pub fn devices(root: &Root, plan: &Plan<'_>) -> Result<()> {
         }
     }
     let dev = resolve::directory(root.as_fd(), c"/dev").context("openat2", "/dev")?;
-    let umask = rustix::process::umask(Mode::empty());
-    let done = plan.each::<Device<'_>>().try_for_each(|device| node(root, &dev, &device?));
-    rustix::process::umask(umask);
-    done?;
+    plan.each::<Device<'_>>().try_for_each(|device| node(root, &dev, &device?))?;
     for &(target, name) in LINKS {
         match rustix::fs::symlinkat(target, &dev, name) {
             Ok(()) | Err(Errno::EXIST) => {}

@@ -77,9 +77,9 @@ impl<'a> Filesystem<'a> {
         Ok(())
     }
 
-    /// Comma-joined options, one by one.
-    pub fn options(&self, data: &CStr) -> Result<()> {
-        for option in split(data.to_bytes()) {
+    /// Comma-joined options, one by one, but for those whose key is `without`.
+    pub fn options(&self, data: &CStr, without: &[u8]) -> Result<()> {
+        for option in split(data.to_bytes()).filter(|option| key(option) != without) {
             let mut text = heapless::Vec::<u8, { 2 * VALUE }>::new();
             let equals = option.iter().position(|byte| *byte == b'=');
             text.extend_from_slice(option)
@@ -95,14 +95,7 @@ impl<'a> Filesystem<'a> {
                 Some(equals) => {
                     let value = text.get(equals + 1..).unwrap_or_default();
                     let value = CStr::from_bytes_until_nul(value).map_err(unfit)?;
-                    match self.string(key, value) {
-                        // The group `tty` of the usual `gid=5` need not be mapped in a user namespace.
-                        Err(error)
-                            if error.errno() == Some(Errno::INVAL)
-                                && self.fstype == c"devpts"
-                                && key == c"gid" => {}
-                        done => done?,
-                    }
+                    self.string(key, value)?;
                 }
             }
         }
@@ -150,11 +143,14 @@ pub fn fits(data: &CStr) -> bool {
     split(data.to_bytes()).all(|option| option.len() < VALUE)
 }
 
-/// Whether the option `key` is given.
-pub fn has(data: Option<&CStr>, key: &[u8]) -> bool {
-    data.is_some_and(|data| {
-        split(data.to_bytes()).any(|option| option.split(|byte| *byte == b'=').next() == Some(key))
-    })
+/// Whether the option `wanted` is given.
+pub fn has(data: Option<&CStr>, wanted: &[u8]) -> bool {
+    data.is_some_and(|data| split(data.to_bytes()).any(|option| key(option) == wanted))
+}
+
+/// What is before the `=`, if there is one.
+fn key(option: &[u8]) -> &[u8] {
+    option.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 /// Options between commas; a comma behind a backslash belongs to its value (overlayfs), backslash kept.
@@ -199,7 +195,7 @@ mod tests {
             std::eprintln!("skipped: not root");
             return;
         };
-        let error = tmpfs.options(c"size=4k,colour=blue").unwrap_err();
+        let error = tmpfs.options(c"size=4k,colour=blue", b"").unwrap_err();
         let expected = "fsconfig /here: tmpfs: Unknown parameter 'colour': EINVAL (Invalid argument)";
         assert_eq!(std::format!("{error}"), expected);
     }

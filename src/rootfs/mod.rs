@@ -5,7 +5,7 @@
 //! made detached, finished, and only then put in place, onto a descriptor of their destination.
 //!
 //! Called by init only, in this order: [`isolate`], [`mounts`], [`devices`], (hooks), [`enter`], [`console`],
-//! (sysctls, while /proc/sys can still be written), [`seal`].
+//! [`seal`], which makes /proc/sys read-only. Modes are meant as they are written: init has no umask meanwhile.
 
 mod cgroup;
 mod copy;

@@ -46,11 +46,8 @@ pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>) -> Result<()> {
             false => Ok(()),
         };
     }
-    let umask = rustix::process::umask(Mode::empty());
     let mut late_mounts = Late::new();
-    let done = plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, &mut late_mounts));
-    rustix::process::umask(umask);
-    done?;
+    plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, &mut late_mounts))?;
     late_mounts.iter().try_for_each(|mount| {
         sys::set_attributes(mount, Reach::One, &Attributes::READ_ONLY).context("mount_setattr", "tmpfs")
     })
@@ -71,7 +68,15 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
         return whole(root, mount, fstype);
     }
     let (place, made) = place(root, mount, || Ok(Missing::Directory), fstype == c"proc")?;
-    let tree = match new(mount, fstype, &place, made) {
+    let tree = match new(mount, fstype, &place, made, b"") {
+        // The group `tty` of the usual `gid=5` need not be mapped in a user namespace.
+        Err(error)
+            if fstype == c"devpts"
+                && error.errno() == Some(Errno::INVAL)
+                && filesystem::has(mount.data, b"gid") =>
+        {
+            new(mount, fstype, &place, made, b"gid")?
+        }
         // A sysfs shows a network namespace, and belongs to its owner. Without one of its own, a container in a
         // user namespace gets the host's, unwritable throughout (CVE-2023-25809: cgroupfs is below it).
         Err(error) if fstype == c"sysfs" && error.errno() == Some(Errno::PERM) => {
@@ -96,8 +101,8 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
     Ok(())
 }
 
-/// A new filesystem, mounted nowhere yet.
-fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool) -> Result<OwnedFd> {
+/// A new filesystem, without one of its options, mounted nowhere yet.
+fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &[u8]) -> Result<OwnedFd> {
     let filesystem = Filesystem::open(fstype, mount.destination)?;
     filesystem.source(mount.source)?;
     let readonly = if late(mount) { libc::MOUNT_ATTR_RDONLY } else { 0 };
@@ -113,7 +118,7 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool) -> Result<
         let _ = core::fmt::write(&mut text, format_args!("{mode:o}\0"));
         filesystem.string(c"mode", CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"755"))?;
     }
-    mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
+    mount.data.map_or(Ok(()), |data| filesystem.options(data, without))?;
     let set = mount.set & !mount.recursive_clear & !readonly | mount.recursive_set;
     filesystem.mount(set)
 }
@@ -183,7 +188,7 @@ fn remount(root: &Root, mount: &Mount<'_>) -> Result<()> {
     if mount.bind == NO_BIND && (mount.superblock | mount.superblock_clear != 0 || mount.data.is_some()) {
         let filesystem = Filesystem::pick(&place, at)?;
         filesystem.superblock(mount.superblock, mount.superblock_clear)?;
-        mount.data.map_or(Ok(()), |data| filesystem.options(data))?;
+        mount.data.map_or(Ok(()), |data| filesystem.options(data, b""))?;
         filesystem.reconfigure()?;
     }
     attributes(&place, mount)?;

@@ -169,6 +169,7 @@ fn build<T: Send>(
         let thread = scope.spawn(|| {
             let flags = wish.namespaces & (libc::CLONE_NEWNS | libc::CLONE_NEWCGROUP) | libc::CLONE_FS;
             unshare(flags);
+            rustix::process::umask(rustix::fs::Mode::empty());
             let root = isolate(&plan)?;
             mounts(&root, &plan, &setup)?;
             devices(&root, &plan)?;
