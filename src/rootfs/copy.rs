@@ -38,7 +38,7 @@ fn level(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
     Ok(())
 }
 
-/// One entry. It is opened once, without following it, and copied from there: it may be exchanged meanwhile.
+/// One entry: what was looked at is what is copied, even if something else takes its place meanwhile.
 fn copy(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let source = rustix::fs::openat(from, name, flags, Mode::empty()).context("open", shown(name))?;
@@ -56,12 +56,15 @@ fn copy(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
             rustix::fs::symlinkat(target.as_cstr(), to, name).context("symlinkat", shown(name))?;
         }
         FileType::RegularFile => {
-            // O_NOFOLLOW and the type check below: what is opened is what was looked at, or a regular file at least.
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let source = rustix::fs::openat(from, name, flags, Mode::empty()).context("open", shown(name))?;
+            let opened = rustix::fs::openat(from, name, flags, Mode::empty()).context("open", shown(name))?;
+            let same = rustix::fs::fstat(&opened).context("fstat", shown(name))?;
+            if (same.st_dev, same.st_ino) != (stat.st_dev, stat.st_ino) {
+                return Err(Error::refused("copy", format_args!("{} was exchanged meanwhile", shown(name))));
+            }
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let copied = rustix::fs::openat(to, name, flags, mode).context("open", shown(name))?;
-            content(&source, &copied).context("sendfile", shown(name))?;
+            content(&opened, &copied).context("sendfile", shown(name))?;
         }
         kind => {
             rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev).context("mknodat", shown(name))?;

@@ -219,6 +219,11 @@ fn mountinfo(mountpoint: &str) -> Option<String> {
     all.lines().rfind(|line| line.split(' ').nth(4) == Some(mountpoint)).map(str::to_string)
 }
 
+/// Whether a line of mountinfo tells of a read-only mount.
+fn readonly(line: &str) -> bool {
+    line.split(' ').nth(5).unwrap().split(',').any(|option| option == "ro")
+}
+
 fn refusal(wish: &Wish<'_>, image: &Image) -> String {
     build(image, wish, Until::Devices, |_| ()).unwrap_err().to_string()
 }
