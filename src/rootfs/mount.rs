@@ -91,11 +91,11 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
         copy::tree(&place, &tree).map_err(|error| error.within("tmpcopyup"))?;
     }
     attach(&tree, mount, &place)?;
-    if late(mount)
-        && !is_device_directory(mount.destination)
-        && let Err(tree) = late_mounts.push(tree)
-    {
-        sys::set_attributes(&tree, Reach::One, &Attributes::READ_ONLY)
+    // /dev waits longer, for its devices (see `seal`).
+    if late(mount) && !is_device_directory(mount.destination) {
+        late_mounts
+            .push(tree)
+            .or_else(|tree| sys::set_attributes(&tree, Reach::One, &Attributes::READ_ONLY))
             .context("mount_setattr", shown(mount.destination))?;
     }
     Ok(())

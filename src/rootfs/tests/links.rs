@@ -163,3 +163,53 @@ fn links_are_bound_or_copied_as_links_when_asked() {
     })
     .unwrap();
 }
+
+/// CVE-2021-30465 and CVE-2024-45310: whoever shares a volume exchanges a directory for a link, all the time.
+#[test]
+fn a_directory_exchanged_for_a_link_leads_nothing_out() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::AtomicBool;
+    if !root_or_skip("a_directory_exchanged") {
+        return;
+    }
+    let image = Image::new();
+    let victim = image.0.join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::create_dir_all(image.root().join("volume/deep")).unwrap();
+    symlink("../../victim", image.root().join("volume/link")).unwrap();
+    let wish = Wish {
+        mounts: vec![
+            new(c"tmpfs", c"/volume/deep/a/b", None),
+            bound(c"/proc/version", c"/volume/deep/c/file"),
+        ],
+        devices: vec![device(c"/volume/deep/d/null", 1, 3)],
+        ..Wish::default()
+    };
+    let (deep, link) = (image.outside("root/volume/deep"), image.outside("root/volume/link"));
+    let (stop, mut built) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, &*deep, CWD, &*link, RenameFlags::EXCHANGE).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        for _ in 0..100 {
+            // It may fail, in the middle of an exchange; what counts is where it went.
+            let looked = build(&image, &wish, Until::Devices, |_| {
+                let mounted = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+                (mounted, fs::read_dir(&victim).unwrap().count())
+            });
+            if let Ok((mounted, made)) = looked {
+                built += 1;
+                if mounted.contains(victim.to_str().unwrap()) || made != 0 {
+                    stop.store(true, Ordering::Relaxed);
+                    panic!("{made} made, mounted:\n{mounted}");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(built > 0);
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+}
