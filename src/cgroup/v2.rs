@@ -38,13 +38,12 @@ impl Cgroups {
             }
         }
         // Each level but ours hands them to the next. To write what is set already is cheap.
-        for end in core::iter::once(top)
-            .chain(levels(whole.as_bytes(), top))
-            .filter(|&end| end < whole.as_bytes().len())
-        {
-            let file = subtree_control(whole.as_bytes().get(..end).unwrap_or_default())?;
-            if write_at(CWD, file.as_cstr(), all.as_bytes()).is_err() {
-                // One that is refused (by its users, by a limit above) takes the others with it.
+        for end in givers(whole.as_bytes(), top) {
+            let giver = whole.as_bytes().get(..end).unwrap_or_default();
+            let file = subtree_control(giver)?;
+            // One that is refused (by a limit above, by who delegated) takes the others with it.
+            if write_at(CWD, file.as_cstr(), all.as_bytes()).is_err() && !(end != top && has_processes(giver))
+            {
                 for one in all.split(' ') {
                     let _ = write_at(CWD, file.as_cstr(), one.as_bytes());
                 }
@@ -68,13 +67,15 @@ impl Cgroups {
         }
         // Which level does not hand it down, and why: asked again.
         let top = root.count_bytes();
-        for end in core::iter::once(top)
-            .chain(levels(whole.as_bytes(), top))
-            .filter(|&end| end < whole.as_bytes().len())
-        {
-            let file = subtree_control(whole.as_bytes().get(..end)?).ok()?;
+        for end in givers(whole.as_bytes(), top) {
+            let giver = whole.as_bytes().get(..end)?;
+            let file = subtree_control(giver).ok()?;
             let one = text(format_args!("+{}", Bytes(controller.as_bytes())));
-            let Err(errno) = write_at(CWD, file.as_cstr(), one.as_bytes()) else { continue };
+            let asked = match end != top && has_processes(giver) {
+                true => Err(Errno::BUSY),
+                false => write_at(CWD, file.as_cstr(), one.as_bytes()),
+            };
+            let Err(errno) = asked else { continue };
             let hint = match errno {
                 Errno::BUSY => {
                     " (that cgroup has processes of its own: choose linux.cgroupsPath below another)"
@@ -304,6 +305,20 @@ fn controllers<'b>(directory: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     let mut file = PathBuf::from_bytes(directory).unwrap_or_default();
     let _ = file.join(b"cgroup.controllers");
     read_at(CWD, file.as_cstr(), buffer).context("read", &file)
+}
+
+/// Ends of the paths from the root (`whole[..top]`) to the parent of `whole`: each hands controllers down.
+fn givers(whole: &[u8], top: usize) -> impl Iterator<Item = usize> {
+    core::iter::once(top).chain(levels(whole, top)).filter(|&end| end < whole.len())
+}
+
+/// Whether processes are in the directory itself. Below the root such a one cannot hand down controllers
+/// (cgroups(7), no internal processes). Some it would take, but only to become the root of a threaded
+/// subtree, in which no container can live: so it is not even asked.
+fn has_processes(directory: &[u8]) -> bool {
+    let mut file = PathBuf::from_bytes(directory).unwrap_or_default();
+    let _ = file.join(b"cgroup.procs");
+    read_at(CWD, file.as_cstr(), &mut [0; 16]).is_ok_and(|pids| !pids.is_empty())
 }
 
 fn subtree_control(directory: &[u8]) -> Result<PathBuf> {

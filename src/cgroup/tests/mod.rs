@@ -2,6 +2,9 @@
 //! has not, a test skips aloud. Cgroup v2 is tried on a hybrid host's `unified`, which has all but limits; its root
 //! goes on handing down its controllers afterwards, as it does after any runtime.
 
+mod v1;
+mod v2;
+
 use std::ffi::CString;
 use std::format;
 use std::fs;
@@ -17,7 +20,7 @@ use nsenter::attr::{Message, Writer};
 use super::{Cgroups, Mode};
 use crate::plan::device::{DeviceRule, MKNOD, READ, WRITE};
 use crate::plan::namespace::Hierarchy;
-use crate::plan::resources::{BlockIo, Cpu, Cpuset, HugePage, Memory, Network, Pids, Unified};
+use crate::plan::resources::{BlockIo, Cpu, Cpuset, Memory, Network, Pids};
 use crate::plan::{Noun, Plan};
 
 /// A message of the values that `fill` writes.
@@ -289,56 +292,6 @@ fn a_later_process_restores_what_this_one_made() {
 }
 
 #[test]
-fn v1_limits_are_read_back() {
-    let Some(cgroups) = v1() else { return };
-    let mut guard = Guard(cgroups);
-    let name = unique();
-    let limits = Bytes::new(|writer| {
-        let memory = Memory {
-            limit: Some(64 << 20),
-            swap: Some(96 << 20),
-            reservation: Some(32 << 20),
-            swappiness: Some(10),
-            disable_oom_killer: Some(1),
-            check_before_update: true,
-            ..MEMORY
-        };
-        memory.emit(writer);
-        Cpu { shares: Some(512), quota: Some(20_000), period: Some(40_000), burst: Some(5_000), ..CPU }
-            .emit(writer);
-        Cpuset { cpus: Some(c"0"), mems: None }.emit(writer);
-        Pids { limit: 17 }.emit(writer);
-        BlockIo { weight: Some(300), leaf_weight: None }.emit(writer);
-    });
-    guard.0.create(&path(&format!("{name}/c")), &limits.plan(), false).unwrap();
-    guard.0.apply(&limits.plan()).unwrap();
-    let name = format!("{name}/c");
-    assert_eq!(read("memory", &name, "memory.limit_in_bytes"), (64 << 20).to_string());
-    assert_eq!(read("memory", &name, "memory.memsw.limit_in_bytes"), (96 << 20).to_string());
-    assert_eq!(read("memory", &name, "memory.soft_limit_in_bytes"), (32 << 20).to_string());
-    assert_eq!(read("memory", &name, "memory.swappiness"), "10");
-    assert!(read("memory", &name, "memory.oom_control").contains("oom_kill_disable 1"));
-    assert_eq!(read("cpu", &name, "cpu.shares"), "512");
-    assert_eq!(read("cpu", &name, "cpu.cfs_quota_us"), "20000");
-    assert_eq!(read("cpu", &name, "cpu.cfs_period_us"), "40000");
-    assert_eq!(read("cpu", &name, "cpu.cfs_burst_us"), "5000");
-    assert_eq!(read("cpuset", &name, "cpuset.cpus"), "0");
-    assert_eq!(read("cpuset", &name, "cpuset.mems"), read("cpuset", "", "cpuset.mems"));
-    assert_eq!(read("pids", &name, "pids.max"), "17");
-    assert!(read("blkio", &name, "blkio.bfq.weight").contains("300"));
-    // Raised above what memory and swap together are now, and lowered again below the burst: the order turns.
-    for limit in [256 << 20, 16 << 20] {
-        let limits = Bytes::new(|writer| {
-            Memory { limit: Some(limit), swap: Some(limit), ..MEMORY }.emit(writer);
-            Cpu { quota: Some(limit >> 14), burst: Some(limit as u64 >> 14), ..CPU }.emit(writer);
-        });
-        guard.0.apply(&limits.plan()).unwrap();
-        assert_eq!(read("memory", &name, "memory.limit_in_bytes"), limit.to_string());
-        assert_eq!(read("cpu", &name, "cpu.cfs_burst_us"), (limit >> 14).to_string());
-    }
-}
-
-#[test]
 fn v1_device_rules_are_the_kernels_list() {
     let Some(cgroups) = v1() else { return };
     let mut guard = Guard(cgroups);
@@ -381,115 +334,6 @@ fn device_rules_hold_for_who_is_inside() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "null\nno zero\n");
         assert!(String::from_utf8_lossy(&output.stderr).contains("not permitted"));
     }
-}
-
-#[test]
-fn a_missing_controller_is_named() {
-    let Some(mut cgroups) = v1() else { return };
-    if cgroups.holding("net_cls").is_some() {
-        std::eprintln!("{SKIPPED}");
-        return;
-    }
-    let limits = Bytes::new(|writer| Network { class_id: Some(5) }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    let error = guard.0.apply(&limits.plan()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "linux.resources.network.classID: cgroup controller net_cls is not mounted"
-    );
-}
-
-#[test]
-fn a_missing_v2_controller_is_named() {
-    let Some(mut cgroups) = v2() else { return };
-    let limits = Bytes::new(|writer| Unified { file: c"nonsense.max", value: c"5" }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    let error = guard.0.apply(&limits.plan()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "linux.resources.unified: cgroup controller nonsense is not available here"
-    );
-}
-
-#[test]
-fn v2_files_are_written_by_name_but_not_elsewhere() {
-    let Some(mut cgroups) = v2() else { return };
-    let limits = Bytes::new(|writer| Unified { file: c"cgroup.max.depth", value: c"3" }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    guard.0.apply(&limits.plan()).unwrap();
-    let place = guard.0.place(guard.0.primary().unwrap()).to_string();
-    assert_eq!(fs::read_to_string(format!("{place}/cgroup.max.depth")).unwrap().trim(), "3");
-    let outside = Bytes::new(|writer| Unified { file: c"../cgroup.max.depth", value: c"3" }.emit(writer));
-    let error = guard.0.apply(&outside.plan()).unwrap_err();
-    assert_eq!(error.to_string(), "linux.resources.unified: ../cgroup.max.depth: not a cgroup file's name");
-}
-
-#[test]
-fn v2_hugetlb_is_enabled_on_the_way_and_limited() {
-    let Some(mut cgroups) = v2() else { return };
-    let limits = Bytes::new(|writer| HugePage { size: c"2MB", limit: 2 << 20 }.emit(writer));
-    cgroups.create(&path(&format!("{}/below", unique())), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    let place = guard.0.place(guard.0.primary().unwrap()).to_string();
-    if !fs::read_to_string(format!("{place}/cgroup.controllers")).unwrap().contains("hugetlb") {
-        std::eprintln!("{SKIPPED}");
-        return;
-    }
-    guard.0.apply(&limits.plan()).unwrap();
-    assert_eq!(
-        fs::read_to_string(format!("{place}/hugetlb.2MB.rsvd.max")).unwrap().trim(),
-        (2 << 20).to_string()
-    );
-}
-
-#[test]
-fn a_refused_value_is_told_with_its_file_and_field() {
-    let Some(mut cgroups) = v1() else { return };
-    let limits = Bytes::new(|writer| Cpuset { cpus: Some(c"4000"), mems: None }.emit(writer));
-    let name = unique();
-    cgroups.create(&path(&name), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    let text = guard.0.apply(&limits.plan()).unwrap_err().to_string();
-    let file = format!("/sys/fs/cgroup/cpuset/{name}/cpuset.cpus");
-    assert!(text.starts_with(&format!("linux.resources.cpu.cpus: write 4000 to {file}: E")), "{text}");
-}
-
-#[test]
-fn a_limit_below_usage_is_refused_when_asked_to() {
-    let Some(mut cgroups) = v1() else { return };
-    let limits =
-        Bytes::new(|writer| Memory { limit: Some(4096), check_before_update: true, ..MEMORY }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    let mut shell = shell();
-    guard.0.enter(shell.id()).unwrap();
-    // Its pages are its old cgroup's: it has to touch some more.
-    tell(&mut shell, "x=$(head -c 1000000 /dev/zero | tr '\\0' x); echo ready; exec sleep 20");
-    let mut ready = [0; 5];
-    std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    let error = guard.0.apply(&limits.plan()).unwrap_err();
-    assert_eq!(error.op(), "linux.resources.memory.limit");
-    drop(guard);
-    shell.wait().unwrap();
-}
-
-#[test]
-fn a_process_that_dies_of_its_memory_limit_is_counted() {
-    let Some(mut cgroups) = v1() else { return };
-    let limits =
-        Bytes::new(|writer| Memory { limit: Some(8 << 20), swap: Some(8 << 20), ..MEMORY }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
-    let guard = Guard(cgroups);
-    guard.0.apply(&limits.plan()).unwrap();
-    assert_eq!(guard.0.oom_kills().unwrap(), 0);
-    let mut shell = shell();
-    guard.0.enter(shell.id()).unwrap();
-    tell(&mut shell, "exec tail /dev/zero");
-    shell.wait().unwrap();
-    assert_eq!(guard.0.oom_kills().unwrap(), 1);
 }
 
 #[test]
