@@ -2,6 +2,8 @@
 //!
 //! The number before each field is its attribute type inside the noun's nest. Numbers are never
 //! reused, so that a newer binary reads the stored plan of an older container.
+//!
+//! What each noun repeats is kept out of line: inlined, the codec of a field is 8 KB of the binary.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -41,12 +43,15 @@ pub trait Noun<'w>: Sized {
 macro_rules! number {
     ($type:ident) => {
         impl Field<'_> for $type {
+            #[inline(never)]
             fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
                 writer.$type(kind, *self);
             }
+            #[inline(never)]
             fn parse(attr: Attr<'_>) -> Result<Self, Error> {
                 attr.$type()
             }
+            #[inline(never)]
             fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, " {name}={self}")
             }
@@ -59,12 +64,15 @@ number!(u64);
 number!(i64);
 
 impl<'w: 'a, 'a> Field<'w> for &'a CStr {
+    #[inline(never)]
     fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
         writer.string(kind, self);
     }
+    #[inline(never)]
     fn parse(attr: Attr<'w>) -> Result<Self, Error> {
         attr.string()
     }
+    #[inline(never)]
     fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " {name}={}", text::shown(self))
     }
@@ -72,17 +80,20 @@ impl<'w: 'a, 'a> Field<'w> for &'a CStr {
 
 /// Present means true.
 impl Field<'_> for bool {
+    #[inline(never)]
     fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
         if *self {
             writer.flag(kind);
         }
     }
+    #[inline(never)]
     fn parse(attr: Attr<'_>) -> Result<Self, Error> {
         if attr.bytes().is_empty() { Ok(true) } else { Err(attr.fault(Fault::Size)) }
     }
     fn absent() -> Option<Self> {
         Some(false)
     }
+    #[inline(never)]
     fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self { write!(f, " {name}") } else { Ok(()) }
     }

@@ -21,6 +21,7 @@ pub fn clock(clock: u32, name: &str, f: &mut Formatter<'_>) -> Result {
     )
 }
 
+#[inline(never)]
 pub fn propagation(flags: u32, name: &str, f: &mut Formatter<'_>) -> Result {
     if flags == 0 { Ok(()) } else { named(name_of(names::PROPAGATION, flags), flags, name, f) }
 }
@@ -93,10 +94,12 @@ pub fn limit(limit: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     if limit == u64::MAX { write!(f, " {name}=infinity") } else { write!(f, " {name}={limit}") }
 }
 
+#[inline(never)]
 pub fn capabilities(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(bits, name, f, &mut names::CAPABILITIES.iter().map(|&(word, number)| (word, 1 << number)))
 }
 
+#[inline(never)]
 pub fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(
         bits,
@@ -112,6 +115,7 @@ pub fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     )
 }
 
+#[inline(never)]
 pub fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(
         bits,
@@ -126,6 +130,7 @@ pub fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
 }
 
 /// ` name=word`.
+#[inline(never)]
 fn named(word: Option<&str>, number: u32, name: &str, f: &mut Formatter<'_>) -> Result {
     match word {
         Some(word) => write!(f, " {name}={word}"),
@@ -134,6 +139,7 @@ fn named(word: Option<&str>, number: u32, name: &str, f: &mut Formatter<'_>) -> 
 }
 
 /// ` name=word,word`, in the order of the words; what has none is a number at the end. Nothing for no bits.
+#[inline(never)]
 fn words(
     bits: u64,
     name: &str,

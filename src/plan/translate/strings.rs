@@ -18,6 +18,7 @@ pub const MOST: usize = MAX_PAYLOAD - 1;
 pub const PATH: usize = limits::PATH - 1;
 
 /// A string that says something: Go callers write `""` for "not given".
+#[inline(never)]
 pub fn said<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
     Ok(node.read::<Option<Text<'a>>>()?.filter(|text| !text.is_empty()))
 }
@@ -29,6 +30,7 @@ pub fn put<'w, T: Noun<'w>>(writer: &mut Writer<'_>, node: &Node<'_>, noun: T) -
 }
 
 /// Whether what was just written for `node` fitted.
+#[inline(never)]
 pub fn sound(writer: &Writer<'_>, node: &Node<'_>) -> Result<()> {
     match writer.error() {
         None => Ok(()),
@@ -40,6 +42,7 @@ pub fn sound(writer: &Writer<'_>, node: &Node<'_>) -> Result<()> {
 }
 
 /// A path as it is if absolute, else below `base`, taken off the front of `room`.
+#[inline(never)]
 pub fn path<'b>(text: &Text<'_>, base: &[u8], room: &mut &'b mut [u8]) -> Result<&'b CStr> {
     let base = if text.starts_with('/') { None } else { Some(base.strip_suffix(b"/").unwrap_or(base)) };
     let length = base.map_or(0, |base| base.len() + 1) + text.len();
@@ -73,6 +76,7 @@ pub fn each_piece(text: &Text<'_>, mut take: impl FnMut(&[u8])) {
 }
 
 /// Refuses a path that is not absolute.
+#[inline(never)]
 pub fn absolute(text: &Text<'_>) -> Result<()> {
     if text.starts_with('/') { Ok(()) } else { Err(text.node().refuse("must be absolute")) }
 }
