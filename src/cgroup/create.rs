@@ -61,14 +61,15 @@ impl Cgroups {
         };
         if let Err(error) = done {
             let _ = self.destroy();
+            // What is there is not ours: neither a kill nor a freeze may reach it any more.
+            self.hierarchies.clear();
+            (self.mode, self.path) = (Mode::None, super::Span::default());
             if !rootless || !matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)) {
                 return Err(error);
             }
             if let Some(field) = limited(plan)? {
                 return Err(error.within(&super::set::text(format_args!("linux.resources.{field}"))));
             }
-            self.hierarchies.clear();
-            self.mode = Mode::None;
         }
         if self.mode == Mode::None {
             if let Some(field) = limited(plan)? {

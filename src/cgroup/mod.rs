@@ -121,6 +121,10 @@ impl Cgroups {
         let mut cgroups = Self::none();
         for noun in setup.each::<Noun>() {
             let noun = noun?;
+            // The root of a hierarchy is nobody's container: a kill there would end the machine.
+            if noun.path.to_bytes().len() < 2 {
+                return Err(Error::refused("plan", "a cgroup without a path"));
+            }
             cgroups.mode = if noun.controllers.is_empty() { Mode::V2 } else { Mode::V1 };
             if cgroups.path.end == 0 {
                 cgroups.path = cgroups.names.add(&[noun.path.to_bytes()])?;
@@ -132,7 +136,7 @@ impl Cgroups {
 
     /// The HIERARCHY nouns of the SETUP message; none on a host without cgroups.
     pub fn emit(&self, writer: &mut Writer<'_>) {
-        for hierarchy in &self.hierarchies {
+        for hierarchy in self.entered() {
             let controllers = self.names.get(hierarchy.controllers);
             let mountpoint = self.names.get(hierarchy.mountpoint);
             Noun { controllers, path: self.path(), mountpoint, made: hierarchy.made }.emit(writer);
@@ -141,7 +145,7 @@ impl Cgroups {
 
     /// v2: the directory for `CLONE_INTO_CGROUP`, the entry that costs nothing (Linux 5.7).
     pub fn directory(&self) -> Result<Option<OwnedFd>> {
-        match self.hierarchies.first() {
+        match self.entered().first() {
             Some(hierarchy) if self.mode == Mode::V2 => self.open(hierarchy).map(Some),
             _ => Ok(None),
         }
@@ -151,7 +155,7 @@ impl Cgroups {
     /// move of one thread by itself spares the lock of all processes that a pid would take.
     pub fn tasks(&mut self) -> Result<heapless::Vec<OwnedFd, { limits::HIERARCHIES }>> {
         let mut files = heapless::Vec::new();
-        if self.mode == Mode::V1 {
+        if self.mode == Mode::V1 && !self.path().is_empty() {
             for at in 0..self.hierarchies.len() {
                 let open = self.hierarchies.get_mut(at).and_then(|hierarchy| hierarchy.tasks.take());
                 let file = match (open, self.hierarchies.get(at)) {
@@ -171,7 +175,7 @@ impl Cgroups {
     pub fn enter(&self, pid: u32) -> Result<()> {
         let mut number = heapless::String::<10>::new();
         let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{pid}"));
-        self.hierarchies.iter().try_for_each(|hierarchy| {
+        self.entered().iter().try_for_each(|hierarchy| {
             let file = self.file(hierarchy, b"cgroup.procs");
             write_at(CWD, file.as_cstr(), number.as_bytes()).context("write", &file)
         })
@@ -218,9 +222,15 @@ impl Cgroups {
         open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", &path)
     }
 
+    /// The hierarchies in which we have a place. None before `create` and after it has failed: without a
+    /// path each would stand for the whole machine, or for somebody else's container.
+    fn entered(&self) -> &[Hierarchy] {
+        if self.path().is_empty() { &[] } else { &self.hierarchies }
+    }
+
     /// The hierarchy that a controller is in. v2's has all.
     fn holding(&self, controller: &str) -> Option<&Hierarchy> {
-        self.hierarchies.iter().find(|hierarchy| {
+        self.entered().iter().find(|hierarchy| {
             let controllers = self.names.get(hierarchy.controllers).to_bytes();
             controllers.is_empty()
                 || crate::wire::cgroupfs::list(controllers).any(|name| name == controller.as_bytes())
@@ -229,6 +239,6 @@ impl Cgroups {
 
     /// The hierarchy whose processes are the container's: the one that can also be frozen.
     fn primary(&self) -> Option<&Hierarchy> {
-        self.holding("freezer").or_else(|| self.holding("devices")).or_else(|| self.hierarchies.first())
+        self.holding("freezer").or_else(|| self.holding("devices")).or_else(|| self.entered().first())
     }
 }

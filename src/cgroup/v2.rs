@@ -278,7 +278,7 @@ impl Cgroups {
     /// Cgroup ownership). To be asked only with a new user and cgroup namespace and a writable mount. Files
     /// that are not there are none. On v1 delegation is not safe, and nothing happens.
     pub fn delegate(&self, uid: u32) -> Result<()> {
-        let (Mode::V2, Some(hierarchy)) = (self.mode, self.hierarchies.first()) else { return Ok(()) };
+        let (Mode::V2, Some(hierarchy)) = (self.mode, self.entered().first()) else { return Ok(()) };
         let owner = Some(Uid::from_raw(uid));
         let directory = self.open(hierarchy)?;
         let mut buffer = [0; 1024];

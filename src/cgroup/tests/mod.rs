@@ -86,9 +86,10 @@ fn v2() -> Option<Cgroups> {
         std::eprintln!("{SKIPPED}");
         return None;
     };
-    let setup =
-        Bytes::new(|writer| Hierarchy { controllers: c"", path: c"", mountpoint, made: 0 }.emit(writer));
-    Some(Cgroups::restore(&setup.plan()).unwrap())
+    let mut cgroups = Cgroups::none();
+    cgroups.mode = Mode::V2;
+    cgroups.add(b"", &[mountpoint.to_bytes()], 0).unwrap();
+    Some(cgroups)
 }
 
 fn read(controller: &str, name: &str, file: &str) -> String {
@@ -172,7 +173,7 @@ fn an_empty_directory_of_somebody_else_is_used_and_kept() {
         let mut guard = Guard(cgroups);
         let name = unique();
         let place =
-            format!("{}/{name}", guard.0.names.get(guard.0.primary().unwrap().mountpoint).to_str().unwrap());
+            format!("{}/{name}", guard.0.names.get(guard.0.hierarchies[0].mountpoint).to_str().unwrap());
         fs::create_dir(&place).unwrap();
         guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
         guard.0.destroy().unwrap();
@@ -192,6 +193,10 @@ fn a_cgroup_with_processes_is_refused_and_nothing_is_left() {
         guard.0.enter(shell.id()).unwrap();
         let error = second.create(&path(&name), &nothing().plan(), false).unwrap_err();
         assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
+        // And who was refused cannot reach who is there.
+        second.kill().unwrap();
+        assert!(second.freeze().is_err());
+        assert!(shell.try_wait().unwrap().is_none());
         guard.0.kill().unwrap();
         shell.wait().unwrap();
         guard.0.destroy().unwrap();
@@ -347,9 +352,16 @@ fn limits_without_any_cgroup_are_refused_by_name() {
 #[test]
 fn the_slow_way_finds_what_the_guess_found() {
     let Some(mut cgroups) = v1() else { return };
-    let guessed = Bytes::new(|writer| cgroups.emit(writer));
+    let places = |cgroups: &Cgroups| {
+        cgroups
+            .hierarchies
+            .iter()
+            .map(|h| cgroups.names.get(h.mountpoint).to_str().unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    let guessed = places(&cgroups);
     cgroups.locate().unwrap();
-    assert_eq!(Bytes::new(|writer| cgroups.emit(writer)).0, guessed.0);
+    assert_eq!(places(&cgroups), guessed);
 }
 
 #[test]
@@ -396,5 +408,20 @@ fn an_ordinary_user_goes_without_cgroups_unless_limits_are_asked_for() {
             "{refused}"
         );
         assert_eq!(as_root, Some(rustix::io::Errno::ACCESS));
+    }
+}
+
+#[test]
+fn without_a_path_of_its_own_nothing_is_reached() {
+    for cgroups in [v1(), v2()].into_iter().flatten() {
+        assert!(cgroups.primary().is_none());
+        assert!(cgroups.holding("memory").is_none());
+        assert!(cgroups.directory().unwrap().is_none());
+    }
+    for path in [c"", c"/"] {
+        let mountpoint = c"/sys/fs/cgroup";
+        let setup =
+            Bytes::new(|writer| Hierarchy { controllers: c"", path, mountpoint, made: 0 }.emit(writer));
+        assert!(Cgroups::restore(&setup.plan()).is_err());
     }
 }
