@@ -85,6 +85,7 @@ impl Names {
         CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
     }
 
+    #[inline(never)]
     fn add(&mut self, parts: &[&[u8]]) -> Result<Span> {
         let start = self.0.len() as u16;
         for part in parts.iter().chain(&[&b"\0"[..]]) {
@@ -194,6 +195,7 @@ impl Cgroups {
     }
 
     /// The container's directory in a hierarchy. [`limits::CGROUP_PATH`] leaves room for the mount point.
+    #[inline(never)]
     fn place(&self, hierarchy: &Hierarchy) -> PathBuf {
         let mut path = PathBuf::new();
         let _ = path.push(self.names.get(hierarchy.mountpoint).to_bytes());
@@ -202,6 +204,7 @@ impl Cgroups {
     }
 
     /// A file of the container's directory in a hierarchy.
+    #[inline(never)]
     fn file(&self, hierarchy: &Hierarchy, name: &[u8]) -> PathBuf {
         let mut path = self.place(hierarchy);
         if path.join(name).is_err() {
@@ -211,6 +214,7 @@ impl Cgroups {
         path
     }
 
+    #[inline(never)]
     fn open(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
         let path = self.place(hierarchy);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -28,6 +28,7 @@ impl Setting {
 }
 
 /// Cut off when it is too long: the kernel then refuses it, and the error shows it.
+#[inline(never)]
 pub(super) fn text(value: fmt::Arguments<'_>) -> Text {
     let mut text = Text::new();
     let _ = text.write_fmt(value);
@@ -36,11 +37,13 @@ pub(super) fn text(value: fmt::Arguments<'_>) -> Text {
 
 impl Cgroups {
     /// Writes one value. `field` is below `linux.resources`.
+    #[inline(never)]
     pub(super) fn set(&self, field: &str, controller: &str, file: &str, value: &[u8]) -> Result<()> {
         self.set_first(field, controller, &[file], value)
     }
 
     /// Writes one value to the first of these files that there is: their names changed with the kernel.
+    #[inline(never)]
     pub(super) fn set_first(
         &self,
         field: &str,
@@ -63,6 +66,7 @@ impl Cgroups {
     /// Writes values of which one limits the other, so that the order in which the kernel takes them
     /// depends on what was there before: memory and memory with swap; quota, period and burst. What is
     /// refused as invalid is tried again after the others, as long as one of them is taken.
+    #[inline(never)]
     pub(super) fn settle(&self, controller: &str, settings: &[Setting]) -> Result<()> {
         let Some(first) = settings.first() else { return Ok(()) };
         let hierarchy = self.controller(first.field, controller)?;

@@ -115,6 +115,7 @@ impl Cgroups {
     }
 
     /// Values that do not depend on each other; those that are not given are left alone.
+    #[inline(never)]
     pub(super) fn set_all(&self, controller: &str, settings: &[(&str, &str, Option<i64>)]) -> Result<()> {
         for (field, file, value) in settings {
             if let Some(value) = value {
