@@ -24,9 +24,10 @@ extern "C" fn main(
 ) -> c_int {
     // SAFETY: crt1 hands over the vectors that the kernel made: null-terminated, and there for good.
     let (arguments, environment) = unsafe { (Strings::new(arguments), Strings::new(environment)) };
-    let status =
-        if init::is_stage(arguments) { init::main(arguments) } else { cmd::main(arguments, environment) };
-    status.into()
+    match arguments.stage() {
+        Some((socket, name)) => init::main(socket, name),
+        None => cmd::main(arguments, environment).into(),
+    }
 }
 
 /// Reached by a bug only. The stages' parent sees the end of file and says which one it was.
