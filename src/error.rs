@@ -4,20 +4,33 @@
 //! involved, made where the failure is understood and printed once, at the top. It crosses the
 //! socketpair from child and init to the runtime as the same three values.
 
+mod slot;
+
 use core::fmt::{self, Write};
 
 use crate::limits;
 pub use rustix::io::Errno;
+use slot::Slot;
 
 /// The result of everything that can fail with a sentence.
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// A failure, told by what was tried, on what, and what the kernel answered.
+///
+/// The words are half a kilobyte, and most of the program is functions that can fail: they stay where they
+/// were written ([`slot`]), and what is returned is one byte that owns them.
+pub struct Error(Option<Slot>);
+
+/// What an error says.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Error {
+pub struct Words {
     op: heapless::String<{ limits::ERROR_OP }>,
     subject: heapless::String<{ limits::ERROR_SUBJECT }>,
     errno: Option<Errno>,
+}
+
+impl Words {
+    const EMPTY: Self = Self { op: heapless::String::new(), subject: heapless::String::new(), errno: None };
 }
 
 impl Error {
@@ -42,36 +55,39 @@ impl Error {
     /// The same failure seen from further out: `outer: op subject`, errno kept.
     #[cold]
     pub fn within(self, outer: &str) -> Self {
-        let space = if self.errno.is_some() { " " } else { ": " };
-        let mut whole = Self::build(outer, format_args!("{}{space}{}", self.op, self.subject), self.errno);
+        let space = if self.errno().is_some() { " " } else { ": " };
+        let subject = format_args!("{}{space}{}", self.op(), self.subject());
+        let mut whole = Self::build(outer, subject, self.errno());
         // Keep `outer: op subject: ERRNO` readable: the colon belongs to the operation.
-        let _ = whole.op.push(':');
-        if whole.errno.is_none() {
-            whole.op.pop();
+        if let Some(words) = whole.0.as_mut().filter(|words| words.errno.is_some()) {
+            let _ = words.op.push(':');
         }
         whole
     }
 
     fn build(op: &str, subject: fmt::Arguments<'_>, errno: Option<Errno>) -> Self {
-        let mut error = Self { op: heapless::String::new(), subject: heapless::String::new(), errno };
-        let _ = Clipped(&mut error.op).write_str(op);
-        let _ = Clipped(&mut error.subject).write_fmt(subject);
-        error
+        let mut slot = Slot::take();
+        if let Some(words) = &mut slot {
+            let _ = Clipped(&mut words.op).write_str(op);
+            let _ = Clipped(&mut words.subject).write_fmt(subject);
+            words.errno = errno;
+        }
+        Self(slot)
     }
 
     /// What was tried: a system call's name or a step's.
     pub fn op(&self) -> &str {
-        &self.op
+        self.0.as_ref().map_or("error", |words| &words.op)
     }
 
     /// What it was tried on, or why it was refused.
     pub fn subject(&self) -> &str {
-        &self.subject
+        self.0.as_ref().map_or("too many at once", |words| &words.subject)
     }
 
     /// What the kernel answered, if it was asked.
     pub fn errno(&self) -> Option<Errno> {
-        self.errno
+        self.0.as_ref()?.errno
     }
 }
 
@@ -84,12 +100,13 @@ impl From<nsenter::Error> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.errno {
-            None => write!(f, "{}: {}", self.op, self.subject),
+        let (op, subject) = (self.op(), self.subject());
+        match self.errno() {
+            None => write!(f, "{op}: {subject}"),
             Some(errno) => {
-                f.write_str(&self.op)?;
-                if !self.subject.is_empty() {
-                    write!(f, " {}", self.subject)?;
+                f.write_str(op)?;
+                if !subject.is_empty() {
+                    write!(f, " {subject}")?;
                 }
                 write!(f, ": {}", crate::text::Errno(errno))
             }
@@ -102,6 +119,20 @@ impl fmt::Debug for Error {
         fmt::Display::fmt(self, f)
     }
 }
+
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        Self::build(self.op(), format_args!("{}", self.subject()), self.errno())
+    }
+}
+
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_deref() == other.0.as_deref()
+    }
+}
+
+impl Eq for Error {}
 
 /// Gives an errno the operation and subject that it lacks.
 pub trait Context<T> {
