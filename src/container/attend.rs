@@ -4,7 +4,7 @@ use rustix::event::PollFd;
 use rustix::event::{PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::Container;
 use crate::error::{Context, Error, Result};
@@ -84,7 +84,7 @@ impl Container<'_> {
         let init = self.init.as_ref().and_then(|init| Pid::from_raw(init.pid));
         let mut status = None;
         loop {
-            match waitpid(None, WaitOptions::NOHANG) {
+            match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, ended))) if Some(pid) == init => status = Some(exit_status(ended)),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(Errno::CHILD) => break,
