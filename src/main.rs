@@ -24,10 +24,11 @@ extern "C" fn main(
 ) -> c_int {
     // SAFETY: crt1 hands over the vectors that the kernel made: null-terminated, and there for good.
     let (arguments, environment) = unsafe { (Strings::new(arguments), Strings::new(environment)) };
-    match arguments.stage() {
+    let status = match arguments.stage() {
         Some((socket, name)) => init::main(socket, name),
-        None => cmd::main(arguments, environment).into(),
-    }
+        None => cmd::main(arguments, environment),
+    };
+    status.into()
 }
 
 /// Reached by a bug only. The stages' parent sees the end of file and says which one it was.

@@ -9,17 +9,9 @@ mod execute;
 
 use nsenter::stage;
 
-use crate::sys::arguments::Strings;
-
-/// Whether the program was started as a stage.
-pub fn is_stage(arguments: Strings) -> bool {
-    arguments.stage().is_some()
-}
-
-/// The program's part as a stage. Comes back only when it has failed, with the status to exit with; the
-/// runtime knows why.
-pub fn main(arguments: Strings) -> u8 {
-    let Some((socket, name)) = arguments.stage() else { return 1 };
+/// The program's part as a stage, with `socket` inherited and `name` its argv[0]. Comes back only when it has
+/// failed, with the status to exit with; the runtime knows why.
+pub fn main(socket: i32, name: &mut [u8]) -> u8 {
     let channel = stage::enter(socket, name);
     let Err(error) = create::create(channel);
     // When this fails as well, the runtime is gone and there is nobody to tell.
