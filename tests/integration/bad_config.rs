@@ -36,8 +36,8 @@ fn a_config_that_is_a_directory_is_refused() {
 
 #[test]
 fn a_syntax_error_is_told_with_line_and_column() {
-    text_refused("{\n  \"ociVersion\": \"1.0.2\",\n  \"root\": {,}\n}", &["config.json", "3:"]);
-    text_refused("{\n  \"process\" }", &["config.json", "2:"]);
+    text_refused("{\n  \"ociVersion\": \"1.0.2\",\n  \"root\": {,}\n}", &["config.json", "line 3, column"]);
+    text_refused("{\n  \"process\" }", &["config.json", "line 2, column"]);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn hooks_run_in_the_specs_order() {
         hook(&mut bundle, kind, &[&format!("report LOG label {kind} again")]);
     }
     // poststart runs beside the process, which therefore waits a moment before it writes.
-    bundle.config["process"]["args"] = json!(["/probe", "sleep 500", "report /hooks.log label process"]);
+    bundle.config["process"]["args"] = json!(["/probe", "sleep 1500", "report /hooks.log label process"]);
     bundle.run().ok();
     let mut expected = vec![];
     for kind in KINDS {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::facts::Facts;
 use minirunc_tests::not_for;
-use minirunc_tests::runtime::check;
+use minirunc_tests::runtime::{check, patience};
 use serde_json::json;
 
 /// A terminal on the host, with a runtime in its foreground.
@@ -75,7 +75,7 @@ impl Terminal {
     fn until(&mut self, text: &str) {
         let start = Instant::now();
         while !self.seen.contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(20), "waited for {text:?} in {:?}", self.seen);
+            assert!(start.elapsed() < patience(), "waited for {text:?} in {:?}", self.seen);
             std::thread::sleep(Duration::from_millis(5));
             self.pump();
         }
@@ -99,7 +99,7 @@ impl Terminal {
                 self.pump();
                 return status.code().unwrap_or(-1);
             }
-            if start.elapsed() > Duration::from_secs(20) {
+            if start.elapsed() > patience() {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
                 panic!("hung: {:?}", self.seen);

@@ -13,8 +13,14 @@ use std::time::{Duration, Instant};
 
 use crate::facts::Facts;
 
-/// Longer than any honest run on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a run may take: `PATIENCE` in seconds, or longer than any honest run on a loaded machine.
+pub fn patience() -> Duration {
+    static PATIENCE: OnceLock<Duration> = OnceLock::new();
+    *PATIENCE.get_or_init(|| {
+        let given = std::env::var("PATIENCE").ok().and_then(|text| text.parse().ok());
+        Duration::from_secs(given.unwrap_or(40))
+    })
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -234,7 +240,7 @@ impl Running {
                 return out;
             }
             let ended = self.child.try_wait().expect("wait").is_some();
-            if ended || start.elapsed() > PATIENCE {
+            if ended || start.elapsed() > patience() {
                 panic!("waited for {text:?}, but stdout is\n{out}--- stderr\n{}---", read(&self.err));
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -254,10 +260,10 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience() {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                panic!("hung for {PATIENCE:?}\n{}--- stderr\n{}---", self.stdout(), read(&self.err));
+                panic!("hung for {:?}\n{}--- stderr\n{}---", patience(), self.stdout(), read(&self.err));
             }
             std::thread::sleep(Duration::from_millis(2));
         };
