@@ -204,6 +204,7 @@ fn an_id_that_the_user_namespace_does_not_map_is_refused() {
 
 #[test]
 fn overlapping_id_maps_are_refused() {
+    not_for!("runc", "1.1 leaves the cgroup behind on v2");
     let mut bundle = crate::namespaces::user_namespace(100_000);
     bundle.config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 100_000, "size": 10}, {"containerID": 5, "hostID": 200_000, "size": 10}]);
     bundle.run().refused(&["uid_map"]);
@@ -211,6 +212,7 @@ fn overlapping_id_maps_are_refused() {
 
 #[test]
 fn an_rlimit_given_twice_is_refused() {
+    not_for!("runc", "1.1 takes it");
     let twice =
         json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}, {"type": "RLIMIT_CORE", "soft": 1, "hard": 1}]);
     not_for!("crun", "takes it");

@@ -1,7 +1,8 @@
 //! The integration ring: root, this kernel, the runtime as a process, and the guest probe inside.
 //!
 //! `RUNTIME` names the runtime (ours by default; runc or crun serve as oracles), `PROBE` the probe, `TMPDIR` where
-//! bundles are made, `PATIENCE` how many seconds a run may take. One test per promise; a run through `Bundle::run` always checks that nothing is left behind.
+//! bundles are made, `PATIENCE` how many seconds a run may take. One test per promise; a run through `Bundle::run`
+//! always checks that nothing is left behind.
 
 mod bad_config;
 mod bad_input;

@@ -113,6 +113,9 @@ fn memory_swappiness_is_set() {
 #[test]
 fn memory_swappiness_above_100_is_refused() {
     needs!("memory");
+    if host::v2() {
+        skip!("cgroup v2 has no swappiness");
+    }
     if Runtime::get().name() == "crun" {
         skip!("crun: it depends on the kernel");
     }
