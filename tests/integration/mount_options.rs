@@ -93,7 +93,7 @@ fn options_without_a_trace_are_known() {
         if matches!(option, "mand" | "nomand") && Runtime::get().name() != "runc" {
             continue; // MAY, and Linux 5.15 dropped it.
         }
-        if option.ends_with("iversion") && Runtime::get().name() == "crun" {
+        if option.ends_with("iversion") && Runtime::get().name() != "runc" {
             continue; // tmpfs refuses MS_I_VERSION when it comes by fsconfig(2)
         }
         tmpfs(&[option]);

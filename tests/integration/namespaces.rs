@@ -175,14 +175,14 @@ fn a_duplicate_namespace_is_refused() {
     not_for!("crun", "takes it");
     let mut bundle = Bundle::new();
     bundle.add_namespace(json!({"type": "uts"}));
-    bundle.run().refused(&["linux.namespaces", "uts"]);
+    bundle.run().refused(&["linux.namespaces[6]"]);
 }
 
 #[test]
 fn an_unknown_namespace_is_refused() {
     let mut bundle = Bundle::new();
     bundle.add_namespace(json!({"type": "moon"}));
-    bundle.run().refused(&["linux.namespaces", "moon"]);
+    bundle.run().refused(&["linux.namespaces[6].type"]);
 }
 
 #[test]

@@ -390,7 +390,7 @@ fn unified_for_an_absent_controller_is_refused() {
     if host::v1() {
         not_for!("crun", "looks away on v1");
     }
-    bundle(&resources).run().refused(&["nosuch"]);
+    bundle(&resources).run().refused(&[if host::v2() { "nosuch" } else { "linux.resources.unified" }]);
 }
 
 #[test]
