@@ -19,7 +19,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 ///
 /// The words are half a kilobyte, and most of the program is functions that can fail: they stay where they
 /// were written ([`slot`]), and what is returned is one byte that owns them.
-pub struct Error(Option<Slot>);
+pub struct Error(Slot);
 
 /// What an error says.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Error {
         let subject = format_args!("{}{space}{}", self.op(), self.subject());
         let mut whole = Self::build(outer, subject, self.errno());
         // Keep `outer: op subject: ERRNO` readable: the colon belongs to the operation.
-        if let Some(words) = whole.0.as_mut().filter(|words| words.errno.is_some()) {
+        if let Some(words) = whole.0.words().filter(|words| words.errno.is_some()) {
             let _ = words.op.push(':');
         }
         whole
@@ -67,7 +67,7 @@ impl Error {
 
     fn build(op: &str, subject: fmt::Arguments<'_>, errno: Option<Errno>) -> Self {
         let mut slot = Slot::take();
-        if let Some(words) = &mut slot {
+        if let Some(words) = slot.words() {
             let _ = Clipped(&mut words.op).write_str(op);
             let _ = Clipped(&mut words.subject).write_fmt(subject);
             words.errno = errno;
@@ -77,17 +77,17 @@ impl Error {
 
     /// What was tried: a system call's name or a step's.
     pub fn op(&self) -> &str {
-        self.0.as_ref().map_or("error", |words| &words.op)
+        if self.0.op.is_empty() { "too many errors at once" } else { &self.0.op }
     }
 
     /// What it was tried on, or why it was refused.
     pub fn subject(&self) -> &str {
-        self.0.as_ref().map_or("too many at once", |words| &words.subject)
+        &self.0.subject
     }
 
     /// What the kernel answered, if it was asked.
     pub fn errno(&self) -> Option<Errno> {
-        self.0.as_ref()?.errno
+        self.0.errno
     }
 }
 
@@ -128,7 +128,7 @@ impl Clone for Error {
 
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_deref() == other.0.as_deref()
+        *self.0 == *other.0
     }
 }
 
