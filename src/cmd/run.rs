@@ -74,8 +74,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let options = parse(parser)?;
     let listen_fds = listen_fds(globals);
     // Before anything is opened: these numbers are the caller's.
-    let preserve_fds = options.preserve_fds.saturating_add(listen_fds);
-    check_open(preserve_fds)?;
+    check_open(options.preserve_fds.saturating_add(listen_fds))?;
     let (bundle, id) = options.which()?;
     let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
     let mut warn = |warning: &Error| report::warning(globals, warning);
@@ -84,8 +83,9 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         bundle: &bundle,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
-        preserve_fds,
+        preserve_fds: options.preserve_fds,
         listen_fds,
+        foreground: !options.detach,
         cgroups_disabled: globals.cgroups_disabled,
         search: globals.environment.variable("PATH"),
     };

@@ -37,10 +37,12 @@ pub struct Order<'a> {
     pub no_pivot: bool,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
-    /// `--preserve-fds`: this many from 3 on reach the process.
-    pub preserve_fds: u32,
-    /// LISTEN_FDS meant for us (sd_listen_fds(3)): the first of those.
+    /// LISTEN_FDS meant for us (sd_listen_fds(3)): this many from 3 on reach the process.
     pub listen_fds: u32,
+    /// `--preserve-fds`: as many behind those, too.
+    pub preserve_fds: u32,
+    /// Somebody stays to relay a terminal.
+    pub foreground: bool,
     /// `--cgroup-manager disabled`.
     pub cgroups_disabled: bool,
     /// PATH, to find newuidmap.
@@ -76,6 +78,10 @@ impl<'a> Container<'a> {
     pub fn launch(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
         let message = translate(order, warn)?;
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
+        if !order.foreground && plan.has(kind::TERMINAL)? {
+            let reason = "cannot allocate tty if runc will detach without setting console socket";
+            return Err(Error::refused("process.terminal", reason));
+        }
         let entry = store.create(order.id)?;
         let mut container =
             Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };

@@ -328,7 +328,6 @@ fn help_names_every_flag_of_run() {
         "--preserve-fds",
         "--dry-run",
         "--console-socket",
-        "--trace",
     ] {
         assert!(out.ok().stdout.contains(flag), "{flag}");
     }
@@ -410,17 +409,6 @@ fn the_systemd_cgroup_manager_is_refused_by_name() {
     let mut command = Runtime::get().command();
     command.arg("--root").arg(bundle.state()).args(["--systemd-cgroup", "run", "--bundle", dir, &bundle.id]);
     bundle.start(command).finish().refused(&["systemd"]);
-    bundle.nothing_left();
-}
-
-#[test]
-fn a_trace_is_valid_json() {
-    only_ours!("it is our own flag");
-    let bundle = Bundle::new();
-    let file = bundle.path("trace.json");
-    bundle.run_with(&["--trace", &file]).ok();
-    let trace: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).expect("a Chrome trace");
-    assert!(trace.is_array() || trace["traceEvents"].is_array());
     bundle.nothing_left();
 }
 
