@@ -14,13 +14,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
-use rustix::time::ClockId;
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::sys::process::{self, Child, Vector};
-use crate::sys::{pidfd, signal, stdio};
+use crate::sys::{clock, pidfd, signal, stdio};
 use crate::text::{self, Bytes, shown};
 
 /// How much of a failed hook's output its error repeats.
@@ -245,7 +244,7 @@ impl Talk {
 
 /// A clock that nobody sets.
 fn now() -> Duration {
-    Duration::try_from(rustix::time::clock_gettime(ClockId::Monotonic)).unwrap_or_default()
+    Duration::try_from(clock::monotonic()).unwrap_or_default()
 }
 
 /// The hook's own.

@@ -11,7 +11,7 @@ use super::lex::USAGE;
 use super::{Globals, NAME, output};
 use crate::error::{Errno, Error};
 use crate::sys::stdio::stderr;
-use crate::wire::json::Writer;
+use crate::wire::json::{Quoted, Writer};
 use crate::wire::time::Moment;
 
 /// A record with its frame: an error is at most 700 bytes, and JSON may write six for one.
@@ -48,7 +48,7 @@ fn record(globals: &Globals, level: &str, error: &Error) {
     let Some(path) = globals.log else { return };
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)) else { return };
-    let now = Moment::from(rustix::time::clock_gettime(rustix::time::ClockId::Realtime));
+    let now = Moment::from(crate::sys::clock::realtime());
     let mut time = heapless::String::<40>::new();
     let _ = write!(time, "{}", Moment { nanoseconds: 0, ..now });
     let mut message = heapless::String::<700>::new();
@@ -57,7 +57,7 @@ fn record(globals: &Globals, level: &str, error: &Error) {
     let written = if globals.json {
         json(&mut line, level, &message, &time)
     } else {
-        writeln!(line, "time=\"{time}\" level={level} msg={message:?}")
+        writeln!(line, "time=\"{time}\" level={level} msg={}", Quoted(message.as_bytes()))
     };
     if written.is_ok() {
         let _ = rustix::io::write(&file, line.as_bytes());

@@ -23,7 +23,7 @@ pub struct Record {
 impl Record {
     /// Of a container that begins now.
     pub fn new(init: Identity) -> Self {
-        let now = Moment::from(rustix::time::clock_gettime(rustix::time::ClockId::Realtime));
+        let now = Moment::from(crate::sys::clock::realtime());
         let mut created = heapless::String::new();
         // 30 characters at most, until the year 10000.
         let _ = write!(created, "{now}");

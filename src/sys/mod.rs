@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod bpf;
+pub mod clock;
 pub mod descriptor;
 pub mod exe;
 pub mod fd;
