@@ -13,6 +13,7 @@ use super::store::{Entry, Store};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
+use crate::plan::namespace::Namespace;
 use crate::plan::{self, Plan, hook, kind};
 use crate::sys;
 
@@ -47,16 +48,32 @@ impl<'a> Container<'a> {
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
     pub fn destroy(mut self) -> Result<()> {
+        let locked = self.entry.lock();
         let killed = self.kill();
-        let cgroups = self.cgroups.take().map_or(Ok(()), |mut cgroups| {
-            let emptied = cgroups.kill();
-            emptied.and(cgroups.destroy())
-        });
+        let cgroups = self.remove_cgroups();
         let forgotten = self.store.remove(self.id, &self.entry);
         self.init = None;
         // What poststop hooks do wrong is told, and changes nothing (runtime-spec, lifecycle 13).
         let hooks = self.run_hooks(hook::POSTSTOP, b"stopped");
-        killed.and(cgroups).and(forgotten).and(hooks)
+        locked.and(killed).and(cgroups).and(forgotten).and(hooks)
+    }
+
+    /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along.
+    fn remove_cgroups(&mut self) -> Result<()> {
+        let alone = self.has_own_pid_namespace()?;
+        let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
+        let emptied = if alone { Ok(()) } else { cgroups.kill() };
+        emptied.and(cgroups.destroy())
+    }
+
+    fn has_own_pid_namespace(&self) -> Result<bool> {
+        for namespace in self.plan.each::<Namespace<'_>>() {
+            let namespace = namespace?;
+            if namespace.flag == libc::CLONE_NEWPID as u32 {
+                return Ok(namespace.path.is_none());
+            }
+        }
+        Ok(false)
     }
 
     /// SIGKILL to init, and to its pid namespace with it; waits until it is gone.

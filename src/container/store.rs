@@ -10,6 +10,8 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
 
 use crate::error::{Context, Error, Result};
 use crate::text::{PathBuf, shown};
@@ -21,6 +23,10 @@ pub const PLAN: &CStr = c"plan";
 pub const STATE: &CStr = c"state.json";
 /// The state under construction.
 const STATE_NEW: &CStr = c".state.json";
+
+/// How long the lock is waited for: 1,000 times 10 ms.
+const PATIENCE: u32 = 1000;
+const PAUSE: i64 = 10_000_000;
 
 /// The state root.
 pub struct Store {
@@ -77,21 +83,20 @@ impl Store {
         }
     }
 
-    /// Removes a container's directory with all that is in it.
+    /// Removes a container's directory with all that is in it. One that somebody else has removed is removed.
     pub fn remove(&self, id: &CStr, entry: &Entry) -> Result<()> {
-        for name in [PLAN, STATE, STATE_NEW] {
-            match fs::unlinkat(&entry.dir, name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => {
-                    return Err(Error::system(
-                        "unlink",
-                        format_args!("{}/{}", entry.path, shown(name)),
-                        errno,
-                    ));
-                }
-            }
+        entry.unlink(PLAN)?;
+        entry.unlink(STATE)?;
+        let mut removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
+        if removed == Err(Errno::NOTEMPTY) {
+            // A runtime was killed while it wrote the state.
+            entry.unlink(STATE_NEW)?;
+            removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         }
-        fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR).context("rmdir", &entry.path)
+        match removed {
+            Err(Errno::NOENT) => Ok(()),
+            done => done.context("rmdir", &entry.path),
+        }
     }
 
     fn path_of(&self, id: &CStr) -> Result<PathBuf> {
@@ -110,9 +115,25 @@ pub fn missing(id: &CStr) -> Error {
 }
 
 impl Entry {
-    /// Waits for the lock, and holds it as long as this entry is open.
+    /// Takes the lock, and holds it until [`Entry::unlock`] or the end of this entry. Somebody who is at work on the
+    /// container is waited for, but not for ever: a hook may hang.
     pub fn lock(&self) -> Result<()> {
-        fs::flock(&self.dir, FlockOperation::LockExclusive).context("flock", &self.path)
+        for _ in 0..PATIENCE {
+            match fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::AGAIN) => {}
+                done => return done.context("flock", &self.path),
+            }
+            let _ = nanosleep(&Timespec { tv_sec: 0, tv_nsec: PAUSE });
+        }
+        Err(Error::refused(
+            "flock",
+            format_args!("{}: another command is at work on this container", self.path),
+        ))
+    }
+
+    /// Gives the lock back.
+    pub fn unlock(&self) -> Result<()> {
+        fs::flock(&self.dir, FlockOperation::Unlock).context("flock", &self.path)
     }
 
     /// Whether somebody else is at work on it.
@@ -175,6 +196,13 @@ impl Entry {
             bytes = bytes.get(written..).unwrap_or(&[]);
         }
         Ok(())
+    }
+
+    fn unlink(&self, name: &CStr) -> Result<()> {
+        match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done.context("unlink", self.shown(name)),
+        }
     }
 
     fn shown(&self, name: &CStr) -> PathBuf {
