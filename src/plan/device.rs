@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 noun! {
     /// A node to make (`linux.devices`), defaults included.
@@ -10,13 +10,13 @@ noun! {
         /// Absolute path inside the root.
         1 path: &'a CStr,
         /// `S_IFCHR`, `S_IFBLK` or `S_IFIFO`.
-        2 file_type: u32 as shown::node_type,
+        2 file_type: u32 as NodeType,
         /// Major number; 0 for a FIFO.
         3 major: u32,
         /// Minor number; 0 for a FIFO.
         4 minor: u32,
         /// Permission bits.
-        5 mode: u32 as shown::mode,
+        5 mode: u32 as Mode,
         /// Owner inside the container.
         6 uid: u32,
         /// Group inside the container.
@@ -35,14 +35,14 @@ noun! {
     /// One entry of `linux.resources.devices`, applied in order.
     kind::DEVICE_RULE => DeviceRule {
         /// Allow, or deny.
-        1 allow: bool as shown::allow,
+        1 allow: bool as Allow,
         /// `a`, `b` or `c`, as a byte.
-        2 file_type: u32 as shown::rule_type,
+        2 file_type: u32 as RuleType,
         /// Major number; none: any.
         3 major: Option<u32>,
         /// Minor number; none: any.
         4 minor: Option<u32>,
         /// [`MKNOD`], [`READ`] and [`WRITE`].
-        5 access: u32 as shown::access,
+        5 access: u32 as Access,
     }
 }

@@ -1,11 +1,10 @@
 //! Hooks: programs to run around the container's life.
 
 use core::ffi::CStr;
-use core::fmt;
 
-use nsenter::attr::{Attr, Attrs, Error, Writer};
+use nsenter::attr::{Attrs, Error};
 
-use super::{kind, noun::Field, noun::noun, shown};
+use super::{kind, noun::noun};
 
 /// `stage` of [`Hook`]: deprecated, before `createRuntime`.
 pub const PRESTART: u32 = 0;
@@ -28,7 +27,7 @@ noun! {
     /// One hook.
     kind::HOOK => Hook<'a> {
         /// Index into [`STAGES`].
-        1 stage: u32 as shown::stage,
+        1 stage: u32 as Stage,
         /// Its place in that list, for errors.
         2 index: u32,
         /// Absolute path of the program.
@@ -47,9 +46,15 @@ noun! {
 pub struct Strings<'a>(Option<Attrs<'a>>);
 
 impl<'a> Strings<'a> {
-    /// Those attributes. Each has to be a string.
-    pub fn new(attrs: Attrs<'a>) -> Self {
-        Self(Some(attrs))
+    /// Not a single one.
+    pub const NONE: Self = Self(None);
+
+    /// Those attributes. Each has to be a string: checked here, so that the iterator has nothing to report.
+    pub fn checked(attrs: Attrs<'a>) -> Result<Self, Error> {
+        for attr in attrs {
+            attr?.string()?;
+        }
+        Ok(Self(Some(attrs)))
     }
 
     /// In their order; ends at the first broken one.
@@ -65,22 +70,3 @@ impl PartialEq for Strings<'_> {
 }
 
 impl Eq for Strings<'_> {}
-
-impl<'w: 'a, 'a> Field<'w> for Strings<'a> {
-    fn emit(&self, kind: u16, writer: &mut Writer<'_>) {
-        writer.nest(kind, |writer| self.iter().for_each(|text| writer.string(1, text)));
-    }
-    fn parse(attr: Attr<'w>) -> Result<Self, Error> {
-        // Checked here, so that the iterator has nothing to report.
-        for inner in attr.attrs() {
-            inner?.string()?;
-        }
-        Ok(Self(Some(attr.attrs())))
-    }
-    fn absent() -> Option<Self> {
-        Some(Self(None))
-    }
-    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|text| text.show(name, f))
-    }
-}

@@ -20,6 +20,7 @@ mod shown;
 pub mod translate;
 
 use core::ffi::CStr;
+use core::marker::PhantomData;
 
 use nsenter::attr::{self, Attr, Attrs, Message};
 
@@ -101,17 +102,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Attributes of one type, in their order. A broken message yields its error and ends.
-    pub fn all(&self, kind: u16) -> impl Iterator<Item = Result<Attr<'a>>> + use<'a> {
-        self.attrs.filter_map(move |attr| match attr {
-            Ok(attr) if attr.kind != kind => None,
-            Ok(attr) => Some(Ok(attr)),
-            Err(error) => Some(Err(broken(error))),
-        })
+    pub fn all(&self, kind: u16) -> All<'a> {
+        All { attrs: self.attrs, kind }
     }
 
     /// Values of one noun, in their order.
-    pub fn each<T: Noun<'a>>(&self) -> impl Iterator<Item = Result<T>> + use<'a, T> {
-        self.all(T::KIND).map(|attr| T::parse(attr?.attrs()).map_err(broken))
+    pub fn each<T: Noun<'a>>(&self) -> Each<'a, T> {
+        Each { all: self.all(T::KIND), noun: PhantomData }
     }
 
     /// The value of a noun that is there at most once.
@@ -125,11 +122,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The string of a type that is there at most once.
+    #[inline(never)]
     pub fn string(&self, kind: u16) -> Result<Option<&'a CStr>> {
         self.strings(kind).next().transpose()
     }
 
     /// A number that is there at most once.
+    #[inline(never)]
     pub fn u32(&self, kind: u16) -> Result<Option<u32>> {
         self.all(kind).next().transpose()?.map(|attr| attr.u32().map_err(broken)).transpose()
     }
@@ -140,8 +139,46 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether an attribute of this type is there.
+    #[inline(never)]
     pub fn has(&self, kind: u16) -> Result<bool> {
         Ok(self.all(kind).next().transpose()?.is_some())
+    }
+}
+
+/// Attributes of one type.
+#[derive(Clone)]
+pub struct All<'a> {
+    attrs: Attrs<'a>,
+    kind: u16,
+}
+
+impl<'a> Iterator for All<'a> {
+    type Item = Result<Attr<'a>>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        for attr in &mut self.attrs {
+            match attr {
+                Ok(attr) if attr.kind != self.kind => {}
+                Ok(attr) => return Some(Ok(attr)),
+                Err(error) => return Some(Err(broken(error))),
+            }
+        }
+        None
+    }
+}
+
+/// Values of one noun.
+pub struct Each<'a, T> {
+    all: All<'a>,
+    noun: PhantomData<T>,
+}
+
+impl<'a, T: Noun<'a>> Iterator for Each<'a, T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        T::next(&mut self.all)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 /// `bind` of [`Mount`]: a new filesystem.
 pub const NO_BIND: u32 = 0;
@@ -21,23 +21,23 @@ noun! {
         /// Bind: absolute host path. Otherwise what the filesystem takes as its source.
         3 source: Option<&'a CStr>,
         /// [`NO_BIND`], [`BIND`] or [`RBIND`].
-        4 bind: u32 as shown::bind,
+        4 bind: u32 as Bind,
         /// `remount`: change the mount that is there.
         5 remount: bool,
         /// `MOUNT_ATTR_*` to set on this mount (mount_setattr(2)); atime values included.
-        6 set: u64 as shown::attributes,
+        6 set: u64 as Attributes,
         /// `MOUNT_ATTR_*` to clear.
-        7 clear: u64 as shown::attributes,
+        7 clear: u64 as Attributes,
         /// `MOUNT_ATTR_*` to set on this mount and all below (`rro` ...).
-        8 recursive_set: u64 as shown::attributes,
+        8 recursive_set: u64 as Attributes,
         /// `MOUNT_ATTR_*` to clear on this mount and all below (`rrw` ...).
-        9 recursive_clear: u64 as shown::attributes,
+        9 recursive_clear: u64 as Attributes,
         /// Superblock flags to set, as mount(2) numbers them (`MS_RDONLY`, `MS_SYNCHRONOUS`, `MS_LAZYTIME` ...).
-        10 superblock: u64 as shown::superblock,
+        10 superblock: u64 as Superblock,
         /// Superblock flags to clear on remount.
-        11 superblock_clear: u64 as shown::superblock,
+        11 superblock_clear: u64 as Superblock,
         /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE`, `MS_UNBINDABLE`, each perhaps with `MS_REC`; 0: as made.
-        12 propagation: u32 as shown::propagation,
+        12 propagation: u32 as Propagation,
         /// Options that only the filesystem knows, comma-joined.
         13 data: Option<&'a CStr>,
         /// `tmpcopyup`: fill the tmpfs with what was below it.

@@ -2,13 +2,13 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 noun! {
     /// A namespace to make, or to join.
     kind::NAMESPACE => Namespace<'a> {
         /// Its `CLONE_NEW*` flag.
-        1 flag: u32 as shown::namespace,
+        1 flag: u32 as Namespace,
         /// Join this one; none: make a new one.
         2 path: Option<&'a CStr>,
     }
@@ -32,7 +32,7 @@ noun! {
     /// A line of `timens_offsets` (time_namespaces(7)).
     kind::TIME_OFFSET => TimeOffset {
         /// `CLOCK_MONOTONIC` or `CLOCK_BOOTTIME`.
-        1 clock: u32 as shown::clock,
+        1 clock: u32 as Clock,
         /// Seconds.
         2 secs: i64,
         /// Nanoseconds, below 1,000,000,000.

@@ -3,90 +3,104 @@
 //! The same values, shown by the same declarations, that init executes: what is printed is what would
 //! be done.
 
-use core::fmt::{Display, Write};
+use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
 
 use nsenter::attr::Attr;
 
+use super::noun::Table;
 use super::{Noun, Plan, broken, kind};
 use super::{device, hook, mount, namespace, process, resources, root};
 use crate::error::{Error, Result};
 use crate::text;
 
+/// What an attribute holds.
+enum How {
+    Text,
+    Number,
+    Signed,
+    Flag,
+    Noun(&'static Table),
+}
+
+use How::{Flag, Number, Signed, Text};
+
+const fn noun<'a, T: Noun<'a>>() -> How {
+    How::Noun(T::TABLE)
+}
+
+/// What there is to print, by attribute type.
+static LINES: &[(u16, &str, How)] = &[
+    (kind::ID, "id", Text),
+    (kind::BUNDLE, "bundle", Text),
+    (kind::OCI_VERSION, "oci-version", Text),
+    (kind::ANNOTATION, "annotation", noun::<process::Annotation<'_>>()),
+    (kind::NAMESPACE, "namespace", noun::<namespace::Namespace<'_>>()),
+    (kind::ID_MAP, "id-map", noun::<namespace::IdMap>()),
+    (kind::TIME_OFFSET, "time-offset", noun::<namespace::TimeOffset>()),
+    (kind::HOSTNAME, "hostname", Text),
+    (kind::DOMAINNAME, "domainname", Text),
+    (kind::SYSCTL, "sysctl", noun::<namespace::Sysctl<'_>>()),
+    (kind::ROOT, "root", noun::<root::Root<'_>>()),
+    (kind::MOUNT, "mount", noun::<mount::Mount<'_>>()),
+    (kind::DEVICE, "device", noun::<device::Device<'_>>()),
+    (kind::MASKED_PATH, "masked-path", Text),
+    (kind::READONLY_PATH, "readonly-path", Text),
+    (kind::ARG, "arg", Text),
+    (kind::ENV, "env", Text),
+    (kind::CWD, "cwd", Text),
+    (kind::USER, "user", noun::<process::User>()),
+    (kind::GROUP, "group", Number),
+    (kind::CAPABILITIES, "capabilities", noun::<process::Capabilities>()),
+    (kind::RLIMIT, "rlimit", noun::<process::Rlimit>()),
+    (kind::NO_NEW_PRIVILEGES, "no-new-privileges", Flag),
+    (kind::OOM_SCORE_ADJ, "oom-score-adj", Signed),
+    (kind::TERMINAL, "terminal", noun::<process::Terminal>()),
+    (kind::PRESERVE_FDS, "preserve-fds", Number),
+    (kind::NO_NEW_KEYRING, "no-new-keyring", Flag),
+    (kind::HOOK, "hook", noun::<hook::Hook<'_>>()),
+    (kind::CGROUPS_PATH, "cgroups-path", Text),
+    (kind::CGROUP_MANAGER_DISABLED, "cgroup-manager-disabled", Flag),
+    (kind::MEMORY, "memory", noun::<resources::Memory>()),
+    (kind::CPU, "cpu", noun::<resources::Cpu>()),
+    (kind::CPUSET, "cpuset", noun::<resources::Cpuset<'_>>()),
+    (kind::PIDS, "pids", noun::<resources::Pids>()),
+    (kind::BLOCK_IO, "block-io", noun::<resources::BlockIo>()),
+    (kind::BLOCK_DEVICE, "block-device", noun::<resources::BlockDevice>()),
+    (kind::HUGE_PAGE, "huge-page", noun::<resources::HugePage<'_>>()),
+    (kind::NETWORK, "network", noun::<resources::Network>()),
+    (kind::NETWORK_PRIORITY, "network-priority", noun::<resources::NetworkPriority<'_>>()),
+    (kind::RDMA, "rdma", noun::<resources::Rdma<'_>>()),
+    (kind::UNIFIED, "unified", noun::<resources::Unified<'_>>()),
+    (kind::DEVICE_RULE, "device-rule", noun::<device::DeviceRule>()),
+];
+
 /// Writes `plan` to `f`. An attribute that is not known is refused, as it is by those who execute the plan.
 pub fn print(plan: &Plan<'_>, f: &mut dyn Write) -> Result<()> {
-    plan.attributes().try_for_each(|attr| line(attr?, f))
+    for attr in plan.attributes() {
+        line(attr?, f)?;
+    }
+    Ok(())
 }
 
 fn line(attr: Attr<'_>, f: &mut dyn Write) -> Result<()> {
-    match attr.kind {
-        kind::ID => string("id", attr, f),
-        kind::BUNDLE => string("bundle", attr, f),
-        kind::OCI_VERSION => string("oci-version", attr, f),
-        kind::ANNOTATION => noun::<process::Annotation<'_>>("annotation", attr, f),
-        kind::NAMESPACE => noun::<namespace::Namespace<'_>>("namespace", attr, f),
-        kind::ID_MAP => noun::<namespace::IdMap>("id-map", attr, f),
-        kind::TIME_OFFSET => noun::<namespace::TimeOffset>("time-offset", attr, f),
-        kind::HOSTNAME => string("hostname", attr, f),
-        kind::DOMAINNAME => string("domainname", attr, f),
-        kind::SYSCTL => noun::<namespace::Sysctl<'_>>("sysctl", attr, f),
-        kind::ROOT => noun::<root::Root<'_>>("root", attr, f),
-        kind::MOUNT => noun::<mount::Mount<'_>>("mount", attr, f),
-        kind::DEVICE => noun::<device::Device<'_>>("device", attr, f),
-        kind::MASKED_PATH => string("masked-path", attr, f),
-        kind::READONLY_PATH => string("readonly-path", attr, f),
-        kind::ARG => string("arg", attr, f),
-        kind::ENV => string("env", attr, f),
-        kind::CWD => string("cwd", attr, f),
-        kind::USER => noun::<process::User>("user", attr, f),
-        kind::GROUP => number("group", attr, f),
-        kind::CAPABILITIES => noun::<process::Capabilities>("capabilities", attr, f),
-        kind::RLIMIT => noun::<process::Rlimit>("rlimit", attr, f),
-        kind::NO_NEW_PRIVILEGES => flag("no-new-privileges", f),
-        kind::OOM_SCORE_ADJ => {
-            let score = attr.i64().map_err(broken)?;
-            write(f, "oom-score-adj", format_args!(" {score}"))
+    let Some((_, name, how)) = LINES.iter().find(|(kind, ..)| *kind == attr.kind) else {
+        return Err(broken(attr.unknown()));
+    };
+    // After the name comes what the value says of itself, which begins with a blank.
+    match how {
+        Text => write(f, name, format_args!(" {}", text::shown(attr.string().map_err(broken)?))),
+        Number => write(f, name, format_args!(" {}", attr.u32().map_err(broken)?)),
+        Signed => write(f, name, format_args!(" {}", attr.i64().map_err(broken)?)),
+        Flag => write(f, name, format_args!("")),
+        How::Noun(table) => {
+            let mut room = MaybeUninit::uninit();
+            let noun = table.parse(attr.attrs(), &mut room).map_err(broken)?;
+            write(f, name, format_args!("{noun}"))
         }
-        kind::TERMINAL => noun::<process::Terminal>("terminal", attr, f),
-        kind::PRESERVE_FDS => number("preserve-fds", attr, f),
-        kind::NO_NEW_KEYRING => flag("no-new-keyring", f),
-        kind::HOOK => noun::<hook::Hook<'_>>("hook", attr, f),
-        kind::CGROUPS_PATH => string("cgroups-path", attr, f),
-        kind::CGROUP_MANAGER_DISABLED => flag("cgroup-manager-disabled", f),
-        kind::MEMORY => noun::<resources::Memory>("memory", attr, f),
-        kind::CPU => noun::<resources::Cpu>("cpu", attr, f),
-        kind::CPUSET => noun::<resources::Cpuset<'_>>("cpuset", attr, f),
-        kind::PIDS => noun::<resources::Pids>("pids", attr, f),
-        kind::BLOCK_IO => noun::<resources::BlockIo>("block-io", attr, f),
-        kind::BLOCK_DEVICE => noun::<resources::BlockDevice>("block-device", attr, f),
-        kind::HUGE_PAGE => noun::<resources::HugePage<'_>>("huge-page", attr, f),
-        kind::NETWORK => noun::<resources::Network>("network", attr, f),
-        kind::NETWORK_PRIORITY => noun::<resources::NetworkPriority<'_>>("network-priority", attr, f),
-        kind::RDMA => noun::<resources::Rdma<'_>>("rdma", attr, f),
-        kind::UNIFIED => noun::<resources::Unified<'_>>("unified", attr, f),
-        kind::DEVICE_RULE => noun::<device::DeviceRule>("device-rule", attr, f),
-        _ => Err(broken(attr.unknown())),
     }
 }
 
-fn noun<'a, T: Noun<'a> + Display>(name: &str, attr: Attr<'a>, f: &mut dyn Write) -> Result<()> {
-    write(f, name, T::parse(attr.attrs()).map_err(broken)?)
-}
-
-fn string(name: &str, attr: Attr<'_>, f: &mut dyn Write) -> Result<()> {
-    let string = attr.string().map_err(broken)?;
-    write(f, name, format_args!(" {}", text::shown(string)))
-}
-
-fn number(name: &str, attr: Attr<'_>, f: &mut dyn Write) -> Result<()> {
-    let number = attr.u32().map_err(broken)?;
-    write(f, name, format_args!(" {number}"))
-}
-
-fn flag(name: &str, f: &mut dyn Write) -> Result<()> {
-    write(f, name, "")
-}
-
-/// One line: the attribute's name, then what its value says of itself, which begins with a blank.
-fn write(f: &mut dyn Write, name: &str, value: impl Display) -> Result<()> {
+fn write(f: &mut dyn Write, name: &str, value: fmt::Arguments<'_>) -> Result<()> {
     writeln!(f, "{name}{value}").map_err(|_| Error::refused("print", "the output does not take it"))
 }

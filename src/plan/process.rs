@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 noun! {
     /// `process.user` without its groups (those are [`kind::GROUP`]).
@@ -12,18 +12,18 @@ noun! {
         /// Group id inside.
         2 gid: u32,
         /// File mode creation mask; none: as inherited.
-        3 umask: Option<u32> as shown::umask,
+        3 umask: Option<u32> as Umask,
     }
 }
 
 noun! {
     /// The five sets, one bit per capability (capabilities(7)).
     kind::CAPABILITIES => Capabilities {
-        1 bounding: u64 as shown::capabilities,
-        2 effective: u64 as shown::capabilities,
-        3 inheritable: u64 as shown::capabilities,
-        4 permitted: u64 as shown::capabilities,
-        5 ambient: u64 as shown::capabilities,
+        1 bounding: u64 as Capabilities,
+        2 effective: u64 as Capabilities,
+        3 inheritable: u64 as Capabilities,
+        4 permitted: u64 as Capabilities,
+        5 ambient: u64 as Capabilities,
     }
 }
 
@@ -31,11 +31,11 @@ noun! {
     /// A resource limit (getrlimit(2)).
     kind::RLIMIT => Rlimit {
         /// `RLIMIT_*`.
-        1 resource: u32 as shown::resource,
+        1 resource: u32 as Resource,
         /// Soft limit; `u64::MAX` is infinity.
-        2 soft: u64 as shown::limit,
+        2 soft: u64 as Limit,
         /// Hard limit.
-        3 hard: u64 as shown::limit,
+        3 hard: u64 as Limit,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 noun! {
     /// Bytes; -1 is no limit.
@@ -89,7 +89,7 @@ pub const WRITE_IOPS: u32 = 5;
 noun! {
     /// One device's weight or throttle.
     kind::BLOCK_DEVICE => BlockDevice {
-        1 knob: u32 as shown::knob,
+        1 knob: u32 as Knob,
         2 major: u32,
         3 minor: u32,
         4 value: u64,

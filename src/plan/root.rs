@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun, shown};
+use super::{kind, noun::noun};
 
 noun! {
     /// The container's root (`root` and `linux.rootfsPropagation`).
@@ -12,7 +12,7 @@ noun! {
         /// Remount read-only at the end.
         2 readonly: bool,
         /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`, with `MS_REC` for the `r` forms.
-        3 propagation: u32 as shown::propagation,
+        3 propagation: u32 as Propagation,
         /// `--no-pivot`: move the root over `/` and chroot, for a host that runs from a ramdisk.
         4 no_pivot: bool,
     }

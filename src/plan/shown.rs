@@ -8,71 +8,83 @@ use super::mount::{BIND, NO_BIND, RBIND};
 use super::names::{self, name_of};
 use super::options::{self, Ask};
 
-pub fn namespace(flag: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    named(name_of(names::NAMESPACES, flag), flag, name, f)
+/// How a field's number is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// As it is.
+    Plain,
+    Access,
+    Allow,
+    Attributes,
+    Bind,
+    Capabilities,
+    Clock,
+    Knob,
+    Limit,
+    Mode,
+    Namespace,
+    NodeType,
+    Propagation,
+    Resource,
+    RuleType,
+    Stage,
+    Superblock,
+    Umask,
 }
 
-pub fn clock(clock: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    named(
-        ["realtime", "monotonic"].get(clock as usize).copied().or((clock == 7).then_some("boottime")),
-        clock,
-        name,
-        f,
-    )
-}
+impl Show {
+    /// ` name=value`; nothing for what is nothing.
+    pub fn number(self, number: u64, name: &str, f: &mut Formatter<'_>) -> Result {
+        // Only what is of 32 bits is looked up in tables.
+        let short = number as u32;
+        let word = match self {
+            Self::Access => return access(short, name, f),
+            Self::Attributes => return attributes(number, name, f),
+            Self::Superblock => return superblock(number, name, f),
+            Self::Capabilities => return capabilities(number, name, f),
+            Self::Mode | Self::Umask => return write!(f, " {name}={short:04o}"),
+            Self::Bind if short == NO_BIND => return Ok(()),
+            Self::Bind if short == BIND => return f.write_str(" bind"),
+            Self::Bind if short == RBIND => return f.write_str(" rbind"),
+            Self::Propagation if short == 0 => return Ok(()),
+            Self::Propagation => name_of(names::PROPAGATION, short),
+            Self::Namespace => name_of(names::NAMESPACES, short),
+            Self::Resource => name_of(names::RLIMITS, short),
+            Self::Clock => name_of(CLOCKS, short),
+            Self::NodeType => name_of(NODE_TYPES, short),
+            Self::RuleType => name_of(RULE_TYPES, short),
+            Self::Stage => STAGES.get(short as usize).copied(),
+            Self::Knob => KNOBS.get(short as usize).copied(),
+            Self::Limit if number == u64::MAX => Some("infinity"),
+            Self::Limit | Self::Bind | Self::Allow | Self::Plain => None,
+        };
+        match word {
+            Some(word) => write!(f, " {name}={word}"),
+            None => write!(f, " {name}={number}"),
+        }
+    }
 
-#[inline(never)]
-pub fn propagation(flags: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    if flags == 0 { Ok(()) } else { named(name_of(names::PROPAGATION, flags), flags, name, f) }
-}
-
-pub fn resource(resource: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    named(name_of(names::RLIMITS, resource), resource, name, f)
-}
-
-pub fn stage(stage: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    named(STAGES.get(stage as usize).copied(), stage, name, f)
-}
-
-pub fn knob(knob: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    const KNOBS: [&str; 6] = ["weight", "leaf-weight", "read-bps", "write-bps", "read-iops", "write-iops"];
-    named(KNOBS.get(knob as usize).copied(), knob, name, f)
-}
-
-pub fn bind(bind: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    match bind {
-        NO_BIND => Ok(()),
-        BIND => f.write_str(" bind"),
-        RBIND => f.write_str(" rbind"),
-        _ => named(None, bind, name, f),
+    /// ` name` if it is set.
+    pub fn flag(self, flag: bool, name: &str, f: &mut Formatter<'_>) -> Result {
+        match (self, flag) {
+            (Self::Allow, true) => f.write_str(" allow"),
+            (Self::Allow, false) => f.write_str(" deny"),
+            (_, true) => write!(f, " {name}"),
+            (_, false) => Ok(()),
+        }
     }
 }
 
-pub fn node_type(file_type: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    let word = match file_type {
-        libc::S_IFCHR => Some("char"),
-        libc::S_IFBLK => Some("block"),
-        libc::S_IFIFO => Some("fifo"),
-        _ => None,
-    };
-    named(word, file_type, name, f)
-}
+const CLOCKS: &[(&str, u32)] = &[("realtime", 0), ("monotonic", 1), ("boottime", 7)];
 
-pub fn rule_type(file_type: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    let word = match u8::try_from(file_type) {
-        Ok(b'a') => Some("all"),
-        Ok(b'b') => Some("block"),
-        Ok(b'c') => Some("char"),
-        _ => None,
-    };
-    named(word, file_type, name, f)
-}
+const KNOBS: [&str; 6] = ["weight", "leaf-weight", "read-bps", "write-bps", "read-iops", "write-iops"];
 
-pub fn allow(allow: bool, _name: &str, f: &mut Formatter<'_>) -> Result {
-    f.write_str(if allow { " allow" } else { " deny" })
-}
+const NODE_TYPES: &[(&str, u32)] =
+    &[("char", libc::S_IFCHR), ("block", libc::S_IFBLK), ("fifo", libc::S_IFIFO)];
 
-pub fn access(access: u32, name: &str, f: &mut Formatter<'_>) -> Result {
+const RULE_TYPES: &[(&str, u32)] = &[("all", b'a' as u32), ("block", b'b' as u32), ("char", b'c' as u32)];
+
+fn access(access: u32, name: &str, f: &mut Formatter<'_>) -> Result {
     write!(f, " {name}=")?;
     for (bit, letter) in [(READ, 'r'), (WRITE, 'w'), (MKNOD, 'm')] {
         if access & bit != 0 {
@@ -82,25 +94,11 @@ pub fn access(access: u32, name: &str, f: &mut Formatter<'_>) -> Result {
     Ok(())
 }
 
-pub fn mode(mode: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    write!(f, " {name}={mode:04o}")
-}
-
-pub fn umask(umask: Option<u32>, name: &str, f: &mut Formatter<'_>) -> Result {
-    umask.map_or(Ok(()), |umask| mode(umask, name, f))
-}
-
-pub fn limit(limit: u64, name: &str, f: &mut Formatter<'_>) -> Result {
-    if limit == u64::MAX { write!(f, " {name}=infinity") } else { write!(f, " {name}={limit}") }
-}
-
-#[inline(never)]
-pub fn capabilities(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
+fn capabilities(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(bits, name, f, &mut names::CAPABILITIES.iter().map(|&(word, number)| (word, 1 << number)))
 }
 
-#[inline(never)]
-pub fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
+fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(
         bits,
         name,
@@ -115,8 +113,7 @@ pub fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     )
 }
 
-#[inline(never)]
-pub fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
+fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
     words(
         bits,
         name,
@@ -127,15 +124,6 @@ pub fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
             _ => None,
         }),
     )
-}
-
-/// ` name=word`.
-#[inline(never)]
-fn named(word: Option<&str>, number: u32, name: &str, f: &mut Formatter<'_>) -> Result {
-    match word {
-        Some(word) => write!(f, " {name}={word}"),
-        None => write!(f, " {name}={number}"),
-    }
 }
 
 /// ` name=word,word`, in the order of the words; what has none is a number at the end. Nothing for no bits.

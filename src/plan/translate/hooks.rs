@@ -69,5 +69,5 @@ fn strings<'r>(list: &Node<'_>, room: &mut &'r mut [u8]) -> Result<Strings<'r>> 
         writer.end(open);
     }
     let (message, _) = Message::parse(writer.finish().map_err(broken)?).map_err(broken)?;
-    Ok(Strings::new(message.attrs))
+    Strings::checked(message.attrs).map_err(broken)
 }

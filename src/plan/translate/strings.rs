@@ -8,6 +8,7 @@ use nsenter::attr::{Fault, MAX_PAYLOAD, Writer};
 use crate::error::Result;
 use crate::limits;
 use crate::plan::Noun;
+use crate::plan::noun::View;
 use crate::wire::json::{Node, Text};
 
 /// Longest string: an attribute's payload without the string's NUL. The kernel would take twice that
@@ -25,6 +26,11 @@ pub fn said<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
 
 /// Emits a noun that was made from `node`.
 pub fn put<'w, T: Noun<'w>>(writer: &mut Writer<'_>, node: &Node<'_>, noun: T) -> Result<()> {
+    put_view(writer, node, noun.view())
+}
+
+#[inline(never)]
+fn put_view(writer: &mut Writer<'_>, node: &Node<'_>, noun: View<'_>) -> Result<()> {
     noun.emit(writer);
     sound(writer, node)
 }
