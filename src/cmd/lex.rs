@@ -94,7 +94,7 @@ impl Parser {
     }
 
     /// The next flag or operand.
-    pub fn next(&mut self) -> Result<Option<Item>> {
+    pub fn advance(&mut self) -> Result<Option<Item>> {
         let Some(argument) = self.arguments.next() else {
             return Ok(None);
         };
@@ -104,7 +104,7 @@ impl Parser {
         match token(argument) {
             Token::Escape => {
                 self.ended = true;
-                self.next()
+                self.advance()
             }
             Token::Stdio | Token::Value(_) => {
                 self.ended = self.stop;
@@ -183,7 +183,7 @@ mod tests {
     fn parse(arguments: &[&str], stop: bool) -> Result<Vec<Item>> {
         let mut parser = Parser::new(strings(arguments), FLAGS, stop);
         let mut items = Vec::new();
-        while let Some(item) = parser.next()? {
+        while let Some(item) = parser.advance()? {
             items.push(item);
         }
         Ok(items)

@@ -82,7 +82,7 @@ pub fn main(arguments: Strings, environment: Strings) -> u8 {
 fn dispatch(globals: &mut Globals, mut arguments: Strings) -> Result<u8> {
     let name = arguments.next().unwrap_or(c"");
     let mut parser = Parser::new(arguments, FLAGS, true);
-    while let Some(item) = parser.next()? {
+    while let Some(item) = parser.advance()? {
         match item {
             Item::Switch("help", true) => return help::overview(),
             Item::Switch("version", true) => return help::version(name),
@@ -130,11 +130,9 @@ impl Globals {
             Item::Switch("systemd-cgroup", true) => {
                 return Err(Error::refused("--systemd-cgroup", "not supported by this build yet"));
             }
-            Item::Flag("rootless", value) => {
-                // Permission errors of cgroups are forgiven to an ordinary user, and to nobody else: `auto`.
-                if lex::boolean(Some(value)).is_none() && value != c"auto" {
-                    return Err(usage(format_args!("invalid value \"{}\" for -rootless", shown(value))));
-                }
+            // Permission errors of cgroups are forgiven to an ordinary user, and to nobody else: `auto`.
+            Item::Flag("rootless", value) if lex::boolean(Some(value)).is_none() && value != c"auto" => {
+                return Err(usage(format_args!("invalid value \"{}\" for -rootless", shown(value))));
             }
             _ => {}
         }
@@ -174,7 +172,7 @@ impl Globals {
 /// The one operand of a verb: the container's id, checked.
 fn only_id(mut parser: Parser, mut flag: impl FnMut(Item)) -> Result<&'static CStr> {
     let mut id = None;
-    while let Some(item) = parser.next()? {
+    while let Some(item) = parser.advance()? {
         match item {
             Item::Operand(operand) if id.is_none() => id = Some(operand),
             Item::Operand(_) => return Err(usage("one container id is expected")),

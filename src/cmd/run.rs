@@ -134,7 +134,7 @@ fn refusal(globals: &Globals, error: &Error) -> u8 {
 
 fn parse(mut parser: Parser) -> Result<Options> {
     let mut options = Options::default();
-    while let Some(item) = parser.next()? {
+    while let Some(item) = parser.advance()? {
         match item {
             Item::Flag("bundle", value) => options.bundle = Some(value),
             Item::Flag("id", value) => options.id = Some(value),
