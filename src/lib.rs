@@ -13,6 +13,7 @@ pub mod error;
 pub mod hooks;
 pub mod init;
 pub mod limits;
+pub mod net;
 pub mod oci;
 pub mod plan;
 pub mod rootfs;

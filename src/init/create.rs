@@ -19,7 +19,7 @@ use crate::plan::{self, Plan, hook, kind};
 use crate::sys::{descriptor, memory, process};
 use crate::terminal::pty;
 use crate::text::{self, PathBuf, shown};
-use crate::{hooks, limits, rootfs};
+use crate::{hooks, limits, net, rootfs};
 
 /// Makes everything that SETUP and PLAN, which wait in the socket, ask for, and becomes the container's process.
 pub fn create(channel: Channel) -> Result<Infallible> {
@@ -43,6 +43,9 @@ pub fn create(channel: Channel) -> Result<Infallible> {
     rustix::process::setsid().context("setsid", "")?;
     join_keyring(&plan)?;
     name_host(&plan)?;
+    if makes(&plan, libc::CLONE_NEWNET)? {
+        net::link::up(c"lo")?;
+    }
     // While /proc is still the host's.
     if let Some(score) = plan.i64(kind::OOM_SCORE_ADJ)? {
         oom::adjust(None, score, has(libc::CLONE_NEWUSER))?;

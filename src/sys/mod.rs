@@ -9,6 +9,7 @@ pub mod clock;
 pub mod descriptor;
 pub mod exe;
 pub mod fd;
+pub mod link;
 pub mod memory;
 pub mod mount;
 pub mod pidfd;

@@ -1,0 +1,3 @@
+//! The container's network, from within its namespace.
+
+pub mod link;
