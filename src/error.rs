@@ -141,7 +141,8 @@ pub trait Context<T> {
 }
 
 impl<T> Context<T> for core::result::Result<T, Errno> {
-    #[inline]
+    // What is out of line is the failure: a call for it here would carry every value there and back.
+    #[inline(always)]
     fn context(self, op: &str, subject: impl fmt::Display) -> Result<T> {
         match self {
             Ok(value) => Ok(value),
