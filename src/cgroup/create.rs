@@ -115,7 +115,7 @@ impl Cgroups {
         if self.hierarchies.is_empty() {
             self.mode = Mode::None;
         }
-        match self.hierarchies.iter().find(|hierarchy| hierarchy.made > 0 && self.is_cpuset(hierarchy)) {
+        match self.hierarchies.iter().find(|hierarchy| self.is_cpuset(hierarchy)) {
             Some(hierarchy) => self.inherit_cpuset(hierarchy, plan),
             None => Ok(()),
         }
@@ -197,7 +197,7 @@ impl Cgroups {
         self.holding("cpuset").is_some_and(|other| core::ptr::eq(other, hierarchy))
     }
 
-    /// v1's new cpusets are empty and cannot be entered: each level that lacks one gets its parent's,
+    /// v1's new cpusets are empty, as may be those that others made, and cannot be entered: each level that lacks one gets its parent's,
     /// but where the plan is going to write the container's own.
     fn inherit_cpuset(&self, hierarchy: &Hierarchy, plan: &Plan<'_>) -> Result<()> {
         let own = plan.one::<crate::plan::resources::Cpuset<'_>>()?;
@@ -219,14 +219,18 @@ impl Cgroups {
             let _ = path.push(whole.as_bytes().get(..end).unwrap_or_default());
             let _ = path.join(name.to_bytes());
         };
-        // Upwards to the first that has some; ours has none.
+        // Upwards to the first that has some; what we made has none.
         let mut from = whole.as_bytes().len();
+        let mut known = hierarchy.made > 0;
         let len = loop {
-            let parent = whole.as_bytes().get(..from).unwrap_or_default();
-            let Some(end) = parent.iter().rposition(|&byte| byte == b'/').filter(|&end| end >= top) else {
-                return Ok(());
-            };
-            from = end;
+            if known {
+                let below = whole.as_bytes().get(..from).unwrap_or_default();
+                match below.iter().rposition(|&byte| byte == b'/').filter(|&end| end >= top) {
+                    Some(end) => from = end,
+                    None => return Ok(()),
+                }
+            }
+            known = true;
             file(&mut path, from);
             let text = read_at(CWD, path.as_cstr(), &mut buffer).context("read", &path)?;
             if !text.trim_ascii().is_empty() {
@@ -236,7 +240,7 @@ impl Cgroups {
         let value = buffer.get(..len).unwrap_or_default();
         // And down again.
         let last = whole.as_bytes().len();
-        for end in levels(whole.as_bytes(), from).filter(|&end| !(own && end == last)) {
+        for end in levels(whole.as_bytes(), from).filter(|&end| end != from && !(own && end == last)) {
             file(&mut path, end);
             write_at(CWD, path.as_cstr(), value).context("write", &path)?;
         }

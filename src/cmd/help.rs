@@ -5,8 +5,8 @@ use core::fmt::{self, Write};
 
 use super::lex::{Flag, usage};
 use super::{COMMANDS, FLAGS, NAME, output};
-use crate::container::OCI_VERSION;
 use crate::error::Result;
+use crate::oci;
 use crate::text::shown;
 
 /// What the program is and what it can be told.
@@ -66,7 +66,7 @@ pub fn version(name: &CStr) -> Result<u8> {
     let name = if base == Some(b"runc") { "runc" } else { NAME };
     output::print(|out| {
         writeln!(out, "{name} version {}", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "commit: {}\nspec: {OCI_VERSION}", env!("MINIRUNC_COMMIT"))
+        writeln!(out, "commit: {}\nspec: {}", env!("MINIRUNC_COMMIT"), oci::VERSION)
     })?;
     Ok(0)
 }

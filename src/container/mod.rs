@@ -23,9 +23,6 @@ use crate::plan::{Plan, kind};
 use crate::{limits, sys, text};
 use store::{Entry, Store};
 
-/// The version of the runtime-spec that is spoken.
-pub const OCI_VERSION: &str = "1.3.0";
-
 /// A container that this process makes, attends or removes.
 pub struct Container<'a> {
     store: &'a Store,
@@ -57,13 +54,7 @@ impl Container<'_> {
         let memory = sys::memory::anonymous(limits::PLAN).context("mmap", "state")?;
         let mut out = text::Into::new(memory);
         let string = |kind| Ok::<_, Error>(self.plan.string(kind)?.unwrap_or(c"").to_bytes());
-        let state = State {
-            oci_version: OCI_VERSION.as_bytes(),
-            id: self.id.to_bytes(),
-            status,
-            pid,
-            bundle: string(kind::BUNDLE)?,
-        };
+        let state = State { id: self.id.to_bytes(), status, pid, bundle: string(kind::BUNDLE)? };
         let annotations = self.plan.each::<Annotation<'_>>().map_while(Result::ok);
         state
             .write(annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())), &mut out)

@@ -20,7 +20,6 @@ pub fn state(store: &Store, id: &CStr, writer: &mut Writer<'_>) -> Result<()> {
     let string = |kind| container.plan.string(kind).map(|text| text.unwrap_or(c"").to_bytes());
     let root = container.plan.one::<Root<'_>>()?;
     let state = State {
-        oci_version: string(kind::OCI_VERSION)?,
         id: id.to_bytes(),
         status: container.status(record.as_ref()),
         pid: container.init.as_ref().map_or(0, |init| init.pid),

@@ -193,7 +193,6 @@ fn run_hooks(stage: u32, plan: &Plan<'_>, status: &str, mask: Mode) -> Result<()
     let mut out = text::Into::new(room);
     let string = |kind| Ok::<_, Error>(plan.string(kind)?.unwrap_or(c"").to_bytes());
     let state = State {
-        oci_version: string(kind::OCI_VERSION)?,
         id: string(kind::ID)?,
         status: status.as_bytes(),
         // As seen from in here, since the hook is in here.

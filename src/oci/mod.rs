@@ -25,6 +25,9 @@ pub use process::Process;
 pub use resources::Resources;
 pub use state::State;
 
+/// The version of the specification that is spoken.
+pub const VERSION: &str = "1.3.0";
+
 /// Declares a view: its properties' names, an array of located values, and a name for each place in it.
 /// (As a struct of fields it would be copied apart at every use: 10 KB of code.)
 macro_rules! view {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::VERSION;
 use crate::wire::json::Writer;
 
 /// The State object of runtime.md, and what runc's `state` says besides.
@@ -9,7 +10,6 @@ use crate::wire::json::Writer;
 /// Strings are bytes: a bundle's path need not be UTF-8.
 #[derive(Clone, Copy)]
 pub struct State<'a> {
-    pub oci_version: &'a [u8],
     pub id: &'a [u8],
     /// `creating`, `created`, `running`, `paused` or `stopped`.
     pub status: &'a [u8],
@@ -30,7 +30,7 @@ impl<'a> State<'a> {
     ) -> fmt::Result {
         let mut writer = Writer::compact(out);
         writer.object(None)?;
-        writer.string(Some("ociVersion"), self.oci_version)?;
+        writer.string(Some("ociVersion"), VERSION.as_bytes())?;
         writer.string(Some("id"), self.id)?;
         writer.string(Some("status"), self.status)?;
         if self.pid != 0 {
@@ -52,7 +52,7 @@ impl<'a> State<'a> {
         writer: &mut Writer<'_>,
     ) -> fmt::Result {
         writer.object(None)?;
-        writer.string(Some("ociVersion"), self.oci_version)?;
+        writer.string(Some("ociVersion"), VERSION.as_bytes())?;
         writer.string(Some("id"), self.id)?;
         writer.number(Some("pid"), self.pid.into())?;
         writer.string(Some("status"), self.status)?;

@@ -96,8 +96,7 @@ fn an_absent_noun_is_empty_and_what_is_missed_in_it_names_it() {
     assert_eq!(config.root().required().err().unwrap().to_string(), "config.json: root: missing");
 }
 
-const STATE: State<'_> =
-    State { oci_version: b"1.2.0", id: b"a", status: b"running", pid: 42, bundle: b"/b\xff\"" };
+const STATE: State<'_> = State { id: b"a", status: b"running", pid: 42, bundle: b"/b\xff\"" };
 
 #[test]
 fn hooks_read_the_state_on_one_line() {
@@ -105,7 +104,7 @@ fn hooks_read_the_state_on_one_line() {
     STATE.write([(&b"k"[..], &b"v\n"[..])].into_iter(), &mut text).unwrap();
     assert_eq!(
         text,
-        r#"{"ociVersion":"1.2.0","id":"a","status":"running","pid":42,"bundle":"/b�\"","annotations":{"k":"v\n"}}"#
+        r#"{"ociVersion":"1.3.0","id":"a","status":"running","pid":42,"bundle":"/b�\"","annotations":{"k":"v\n"}}"#
     );
     text.clear();
     State { pid: 0, ..STATE }.write([].into_iter(), &mut text).unwrap();
@@ -119,7 +118,7 @@ fn state_is_printed_as_runc_prints_it() {
     STATE.print(b"/r", "2026-01-02T03:04:05Z", annotations, "", &mut Writer::indented(&mut text, 2)).unwrap();
     let lines = [
         "{",
-        "  \"ociVersion\": \"1.2.0\",",
+        "  \"ociVersion\": \"1.3.0\",",
         "  \"id\": \"a\",",
         "  \"pid\": 42,",
         "  \"status\": \"running\",",
