@@ -4,8 +4,6 @@
 //! absent. Nothing is decoded and nothing judged: what type a property has, whether it is required and
 //! whether it makes sense is the plan's to say when it reads it. A property that no view names is
 //! unknown, and ignored.
-//!
-//! [`Node`]: crate::wire::json::Node
 
 pub mod config;
 pub mod hooks;
@@ -18,6 +16,8 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Result;
+use crate::wire::json::Node;
 pub use config::Config;
 pub use linux::Linux;
 pub use mount::Mount;
@@ -28,15 +28,38 @@ pub use state::State;
 /// The version of the specification that is spoken.
 pub const VERSION: &str = "1.3.0";
 
+/// Most properties that a view has.
+const MOST: usize = 17;
+
+/// The properties of any view: one type for all, so that one function reads them.
+#[derive(Clone, Copy)]
+pub struct Places<'a>([Node<'a>; MOST]);
+
+impl<'a> Places<'a> {
+    /// The properties of these names.
+    fn read(node: &Node<'a>, names: &'static [&'static str]) -> Result<Self> {
+        let mut places = Self::around(node);
+        node.locate(names, &mut places.0)?;
+        Ok(places)
+    }
+
+    #[inline(never)]
+    fn around(node: &Node<'a>) -> Self {
+        Self([*node; MOST])
+    }
+}
+
 /// Declares a view: its properties' names, an array of located values, and a name for each place in it.
 /// (As a struct of fields it would be copied apart at every use: 10 KB of code.)
 macro_rules! view {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $key:literal $field:ident,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $name<'a>([$crate::wire::json::Node<'a>; [$($key),*].len()]);
+        pub struct $name<'a>($crate::oci::Places<'a>);
 
         const _: () = {
+            assert!([$($key),*].len() <= $crate::oci::MOST);
+
             #[allow(non_camel_case_types)]
             enum Place { $($field),* }
 
@@ -45,14 +68,14 @@ macro_rules! view {
                     $(#[$field_doc])*
                     #[doc = concat!("`", $key, "`")]
                     pub fn $field(&self) -> &$crate::wire::json::Node<'a> {
-                        &self.0[Place::$field as usize]
+                        &self.0.0[Place::$field as usize]
                     }
                 )*
             }
 
             impl<'a> $crate::wire::json::Read<'a> for $name<'a> {
                 fn read(node: &$crate::wire::json::Node<'a>) -> $crate::error::Result<Self> {
-                    node.locate(&[$($key),*]).map(Self)
+                    $crate::oci::Places::read(node, &[$($key),*]).map(Self)
                 }
             }
         };

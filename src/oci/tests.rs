@@ -133,6 +133,6 @@ fn state_is_printed_as_runc_prints_it() {
     ];
     assert_eq!(text, lines.join("\n"));
     let document = Document::parse("state.json", text.as_bytes()).unwrap();
-    let [pid, status] = document.root().pick(["pid", "status"]).unwrap();
+    let [pid, status] = document.root().pick(&["pid", "status"]).unwrap();
     assert!(pid.read::<i32>().unwrap() == 42 && status.read::<Text>().unwrap() == "running");
 }

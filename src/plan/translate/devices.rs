@@ -52,10 +52,10 @@ const RULES: [DeviceRule; 10] = [
 
 impl Translation<'_, '_> {
     /// The default nodes that `linux.devices` does not replace, then its own.
-    pub(super) fn devices(&mut self, devices: Node<'_>) -> Result<()> {
+    pub(super) fn devices(&mut self, devices: &Node<'_>) -> Result<()> {
         let mut replaced = [false; NODES.len()];
         for node in devices.list()? {
-            let path = node.get::<Text<'_>>("path")?;
+            let path = node.get::<Text<'_>>(&"path")?;
             for (replaced, (default, ..)) in replaced.iter_mut().zip(NODES) {
                 *replaced |= path == default.to_str().unwrap_or("");
             }
@@ -64,10 +64,10 @@ impl Translation<'_, '_> {
             let device = Device { path, file_type: CHAR, major, minor, mode: 0o666, uid: 0, gid: 0 };
             put(&mut self.writer, &devices, device)?;
         }
-        devices.list()?.try_for_each(|node| self.device(node))
+        devices.list()?.try_for_each(|node| self.device(&node))
     }
 
-    fn device(&mut self, node: Node<'_>) -> Result<()> {
+    fn device(&mut self, node: &Node<'_>) -> Result<()> {
         let view: oci::linux::Device<'_> = node.read()?;
         let (place, kind, major, minor, file_mode, uid, gid) =
             (view.path(), view.kind(), view.major(), view.minor(), view.file_mode(), view.uid(), view.gid());
@@ -102,7 +102,7 @@ impl Translation<'_, '_> {
     }
 
     /// `linux.resources.devices`, from nothing allowed to the defaults.
-    pub(super) fn device_rules(&mut self, rules: Node<'_>) -> Result<()> {
+    pub(super) fn device_rules(&mut self, rules: &Node<'_>) -> Result<()> {
         let mut first = true;
         for node in rules.list()? {
             let rule = device_rule(&node)?;

@@ -11,17 +11,17 @@ use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
-    pub(super) fn hooks(&mut self, hooks: Node<'_>) -> Result<()> {
-        let lists = hooks.pick(STAGES)?;
+    pub(super) fn hooks(&mut self, hooks: &Node<'_>) -> Result<()> {
+        let lists = hooks.pick(&STAGES)?;
         for (stage, list) in (0..).zip(lists) {
             for (index, node) in (0..).zip(list.list()?) {
-                self.hook(stage, index, node)?;
+                self.hook(stage, index, &node)?;
             }
         }
         Ok(())
     }
 
-    fn hook(&mut self, stage: u32, index: u32, node: Node<'_>) -> Result<()> {
+    fn hook(&mut self, stage: u32, index: u32, node: &Node<'_>) -> Result<()> {
         let view: oci::hooks::Hook<'_> = node.read()?;
         let (path, args, env, timeout) = (view.path(), view.args(), view.env(), view.timeout());
         let text = path.read::<Text<'_>>()?;

@@ -70,38 +70,38 @@ pub fn translate<'m>(
 ) -> Result<&'m [u8]> {
     let namespaces = Namespaces::default();
     let mut translation = Translation { request, warn, writer, scratch, namespaces };
-    translation.config(config.root())?;
+    translation.config(&config.root())?;
     translation.writer.finish().map_err(super::broken)
 }
 
 impl Translation<'_, '_> {
-    fn config(&mut self, config: Node<'_>) -> Result<()> {
+    fn config(&mut self, config: &Node<'_>) -> Result<()> {
         let config: oci::Config<'_> = config.read()?;
         let linux: oci::Linux<'_> = config.linux().read()?;
-        self.refuse_unbuilt([
-            *linux.seccomp(),
-            *linux.mount_label(),
-            *linux.memory_policy(),
-            *linux.intel_rdt(),
-            *linux.net_devices(),
-            *linux.personality(),
+        self.refuse_unbuilt(&[
+            linux.seccomp(),
+            linux.mount_label(),
+            linux.memory_policy(),
+            linux.intel_rdt(),
+            linux.net_devices(),
+            linux.personality(),
         ])?;
-        self.identity(*config.oci_version(), *config.annotations())?;
+        self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
-        self.names(*config.hostname(), *config.domainname())?;
-        self.sysctl(*linux.sysctl())?;
-        self.root(*config.root(), *linux.rootfs_propagation())?;
-        self.mounts(*config.mounts())?;
-        self.devices(*linux.devices())?;
+        self.names(config.hostname(), config.domainname())?;
+        self.sysctl(linux.sysctl())?;
+        self.root(config.root(), linux.rootfs_propagation())?;
+        self.mounts(config.mounts())?;
+        self.devices(linux.devices())?;
         self.hidden(&linux)?;
-        self.process(*config.process())?;
-        self.hooks(*config.hooks())?;
+        self.process(config.process())?;
+        self.hooks(config.hooks())?;
         self.cgroup(&linux)
     }
 
     /// Whose plan it is.
-    fn identity(&mut self, version: Node<'_>, annotations: Node<'_>) -> Result<()> {
+    fn identity(&mut self, version: &Node<'_>, annotations: &Node<'_>) -> Result<()> {
         self.writer.string(kind::ID, self.request.id);
         self.writer.string(kind::BUNDLE, self.request.bundle);
         let text = version.read::<Text<'_>>()?;
@@ -130,7 +130,7 @@ impl Translation<'_, '_> {
     }
 
     /// Refuses the first of these members that says anything.
-    fn refuse_unbuilt<const N: usize>(&self, nodes: [Node<'_>; N]) -> Result<()> {
+    fn refuse_unbuilt(&self, nodes: &[&Node<'_>]) -> Result<()> {
         match nodes.iter().find(|node| !node.is_empty()) {
             Some(node) => Err(unbuilt(node)),
             None => Ok(()),

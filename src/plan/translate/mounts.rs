@@ -43,7 +43,7 @@ pub(in crate::plan) const BLANK: Mount<'static> = Mount {
 
 impl Translation<'_, '_> {
     /// `root` and `linux.rootfsPropagation`.
-    pub(super) fn root(&mut self, root: Node<'_>, propagation: Node<'_>) -> Result<()> {
+    pub(super) fn root(&mut self, root: &Node<'_>, propagation: &Node<'_>) -> Result<()> {
         let view: oci::config::Root<'_> = root.required()?.read()?;
         let path_node = view.path();
         let text = path_node.read::<Text<'_>>()?;
@@ -73,13 +73,13 @@ impl Translation<'_, '_> {
     }
 
     /// `mounts`, in their order.
-    pub(super) fn mounts(&mut self, mounts: Node<'_>) -> Result<()> {
-        mounts.list()?.try_for_each(|node| self.mount(node))
+    pub(super) fn mounts(&mut self, mounts: &Node<'_>) -> Result<()> {
+        mounts.list()?.try_for_each(|node| self.mount(&node))
     }
 
-    fn mount(&mut self, node: Node<'_>) -> Result<()> {
+    fn mount(&mut self, node: &Node<'_>) -> Result<()> {
         let view: oci::Mount<'_> = node.read()?;
-        self.refuse_unbuilt([*view.uid_mappings(), *view.gid_mappings()])?;
+        self.refuse_unbuilt(&[view.uid_mappings(), view.gid_mappings()])?;
         let mut room = &mut *self.scratch;
         let mut mount = BLANK;
         // Relative to `/` is deprecated, and what it always meant (config.md).

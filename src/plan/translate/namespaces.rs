@@ -91,13 +91,13 @@ impl Translation<'_, '_> {
         if self.request.rootless && !self.namespaces.has(NEWUSER) {
             return Err(list.refuse("a user namespace is needed when not run by root"));
         }
-        self.id_maps(*linux.uid_mappings(), *linux.gid_mappings())?;
-        self.time_offsets(*linux.time_offsets())
+        self.id_maps(linux.uid_mappings(), linux.gid_mappings())?;
+        self.time_offsets(linux.time_offsets())
     }
 
     /// The lines are told even where a namespace is joined (callers copy them from its owner), to judge ids
     /// by; only a new namespace gets them.
-    fn id_maps(&mut self, uids: Node<'_>, gids: Node<'_>) -> Result<()> {
+    fn id_maps(&mut self, uids: &Node<'_>, gids: &Node<'_>) -> Result<()> {
         if !self.namespaces.has(NEWUSER) {
             return match [uids, gids].iter().find(|maps| !maps.is_empty()) {
                 Some(maps) => Err(maps.refuse("there is no user namespace in linux.namespaces")),
@@ -134,7 +134,7 @@ impl Translation<'_, '_> {
         put(&mut self.writer, node, map)
     }
 
-    fn time_offsets(&mut self, offsets: Node<'_>) -> Result<()> {
+    fn time_offsets(&mut self, offsets: &Node<'_>) -> Result<()> {
         for (clock, node) in offsets.members()? {
             // A joined one cannot be shifted any more (time_namespaces(7)).
             if self.namespaces.new & names::NEWTIME == 0 {
@@ -161,7 +161,7 @@ impl Translation<'_, '_> {
     }
 
     /// `hostname` and `domainname`.
-    pub(super) fn names(&mut self, hostname: Node<'_>, domainname: Node<'_>) -> Result<()> {
+    pub(super) fn names(&mut self, hostname: &Node<'_>, domainname: &Node<'_>) -> Result<()> {
         for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
             let Some(text) = said(&node)? else { continue };
             if !self.namespaces.has(NEWUTS) {
@@ -174,7 +174,7 @@ impl Translation<'_, '_> {
     }
 
     /// `linux.sysctl`: only what belongs to a namespace that is not ours.
-    pub(super) fn sysctl(&mut self, sysctl: Node<'_>) -> Result<()> {
+    pub(super) fn sysctl(&mut self, sysctl: &Node<'_>) -> Result<()> {
         for (key, node) in sysctl.members()? {
             let path = sysctl_path(&key)?;
             self.check_sysctl(&node, path.as_bytes())?;

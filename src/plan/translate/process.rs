@@ -12,18 +12,18 @@ use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
     /// `process`. `execCPUAffinity` is for `exec` alone, by the specification, and means nothing here.
-    pub(super) fn process(&mut self, node: Node<'_>) -> Result<()> {
+    pub(super) fn process(&mut self, node: &Node<'_>) -> Result<()> {
         let process: oci::Process<'_> = node.required()?.read()?;
-        self.refuse_unbuilt([
-            *process.apparmor_profile(),
-            *process.selinux_label(),
-            *process.scheduler(),
-            *process.io_priority(),
+        self.refuse_unbuilt(&[
+            process.apparmor_profile(),
+            process.selinux_label(),
+            process.scheduler(),
+            process.io_priority(),
         ])?;
-        self.command(*process.args(), *process.env(), *process.cwd())?;
-        self.user(*process.user())?;
-        self.capabilities(*process.capabilities())?;
-        self.rlimits(*process.rlimits())?;
+        self.command(process.args(), process.env(), process.cwd())?;
+        self.user(process.user())?;
+        self.capabilities(process.capabilities())?;
+        self.rlimits(process.rlimits())?;
         if process.no_new_privileges().read()? {
             self.writer.flag(kind::NO_NEW_PRIVILEGES);
         }
@@ -48,7 +48,7 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
-    fn command(&mut self, args: Node<'_>, env: Node<'_>, cwd: Node<'_>) -> Result<()> {
+    fn command(&mut self, args: &Node<'_>, env: &Node<'_>, cwd: &Node<'_>) -> Result<()> {
         if args.is_empty() {
             return Err(args.refuse("must name a program"));
         }
@@ -69,7 +69,7 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
-    fn user(&mut self, user: Node<'_>) -> Result<()> {
+    fn user(&mut self, user: &Node<'_>) -> Result<()> {
         let view: oci::process::User<'_> = user.read()?;
         let (uid, gid, umask, groups) = (view.uid(), view.gid(), view.umask(), view.additional_gids());
         let value = User {
@@ -93,20 +93,20 @@ impl Translation<'_, '_> {
 
     /// The five sets. Without `capabilities` the process has none, as under runc: a process is given what
     /// its configuration names, and an upper layer that forgets them shall not hand out root's.
-    fn capabilities(&mut self, capabilities: Node<'_>) -> Result<()> {
+    fn capabilities(&mut self, capabilities: &Node<'_>) -> Result<()> {
         let sets: oci::process::Capabilities<'_> = capabilities.read()?;
         let value = Capabilities {
-            bounding: self.capability_set(*sets.bounding())?,
-            effective: self.capability_set(*sets.effective())?,
-            inheritable: self.capability_set(*sets.inheritable())?,
-            permitted: self.capability_set(*sets.permitted())?,
-            ambient: self.capability_set(*sets.ambient())?,
+            bounding: self.capability_set(sets.bounding())?,
+            effective: self.capability_set(sets.effective())?,
+            inheritable: self.capability_set(sets.inheritable())?,
+            permitted: self.capability_set(sets.permitted())?,
+            ambient: self.capability_set(sets.ambient())?,
         };
         put(&mut self.writer, &capabilities, value)
     }
 
     /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).
-    fn capability_set(&mut self, set: Node<'_>) -> Result<u64> {
+    fn capability_set(&mut self, set: &Node<'_>) -> Result<u64> {
         let mut bits = 0;
         for node in set.list()? {
             match find_text(names::CAPABILITIES, &node.read()?) {
@@ -117,7 +117,7 @@ impl Translation<'_, '_> {
         Ok(bits)
     }
 
-    fn rlimits(&mut self, rlimits: Node<'_>) -> Result<()> {
+    fn rlimits(&mut self, rlimits: &Node<'_>) -> Result<()> {
         let mut seen = 0_u32;
         for node in rlimits.list()? {
             let view: oci::process::Rlimit<'_> = node.read()?;

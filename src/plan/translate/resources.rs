@@ -23,25 +23,25 @@ impl Translation<'_, '_> {
         if self.request.cgroups_disabled {
             self.writer.flag(kind::CGROUP_MANAGER_DISABLED);
         }
-        self.cgroups_path(*linux.cgroups_path())?;
+        self.cgroups_path(linux.cgroups_path())?;
         let resources: oci::Resources<'_> = linux.resources().read()?;
-        self.memory(*resources.memory())?;
-        self.cpu(*resources.cpu())?;
+        self.memory(resources.memory())?;
+        self.cpu(resources.cpu())?;
         let pids: oci::resources::Pids<'_> = resources.pids().read()?;
         if let Some(limit) = pids.limit().read::<Option<i64>>()? {
             put(&mut self.writer, pids.limit(), Pids { limit: limit.max(-1) })?;
         }
-        self.block_io(*resources.block_io())?;
-        resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(node))?;
-        self.network(*resources.network())?;
-        self.rdma(*resources.rdma())?;
-        self.unified(*resources.unified())?;
-        self.device_rules(*resources.devices())
+        self.block_io(resources.block_io())?;
+        resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(&node))?;
+        self.network(resources.network())?;
+        self.rdma(resources.rdma())?;
+        self.unified(resources.unified())?;
+        self.device_rules(resources.devices())
     }
 
     /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as
     /// long as it is always the same place).
-    fn cgroups_path(&mut self, node: Node<'_>) -> Result<()> {
+    fn cgroups_path(&mut self, node: &Node<'_>) -> Result<()> {
         let mut path = PathBuf::new();
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
         match said(&node)? {
@@ -77,7 +77,7 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
-    fn memory(&mut self, node: Node<'_>) -> Result<()> {
+    fn memory(&mut self, node: &Node<'_>) -> Result<()> {
         let memory: oci::resources::Memory<'_> = node.read()?;
         let value = Memory {
             limit: bytes(memory.limit())?,
@@ -97,7 +97,7 @@ impl Translation<'_, '_> {
         if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &node, value) }
     }
 
-    fn cpu(&mut self, node: Node<'_>) -> Result<()> {
+    fn cpu(&mut self, node: &Node<'_>) -> Result<()> {
         let cpu: oci::resources::Cpu<'_> = node.read()?;
         let value = Cpu {
             shares: given(cpu.shares())?,
@@ -120,7 +120,7 @@ impl Translation<'_, '_> {
         put(&mut self.writer, &node, Cpuset { cpus, mems })
     }
 
-    fn block_io(&mut self, node: Node<'_>) -> Result<()> {
+    fn block_io(&mut self, node: &Node<'_>) -> Result<()> {
         let block_io: oci::resources::BlockIo<'_> = node.read()?;
         let value = BlockIo {
             weight: weight_of(block_io.weight())?,
@@ -169,7 +169,7 @@ impl Translation<'_, '_> {
         put(&mut self.writer, node, device)
     }
 
-    fn huge_page(&mut self, node: Node<'_>) -> Result<()> {
+    fn huge_page(&mut self, node: &Node<'_>) -> Result<()> {
         let view: oci::resources::HugepageLimit<'_> = node.read()?;
         let (size, limit) = (view.page_size(), view.limit());
         let text = size.read::<Text<'_>>()?;
@@ -184,7 +184,7 @@ impl Translation<'_, '_> {
         put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
     }
 
-    fn network(&mut self, network: Node<'_>) -> Result<()> {
+    fn network(&mut self, network: &Node<'_>) -> Result<()> {
         let view: oci::resources::Network<'_> = network.read()?;
         let (class_id, priorities) = (view.class_id(), view.priorities());
         let class_id = class_id.read::<Option<u32>>()?;
@@ -208,7 +208,7 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
-    fn rdma(&mut self, rdma: Node<'_>) -> Result<()> {
+    fn rdma(&mut self, rdma: &Node<'_>) -> Result<()> {
         for (key, node) in rdma.members()? {
             let limits: oci::resources::Rdma<'_> = node.read()?;
             let handles = limits.hca_handles().read::<Option<u32>>()?;
@@ -226,7 +226,7 @@ impl Translation<'_, '_> {
     }
 
     /// Files of v2 by name, also ones that we have never heard of.
-    fn unified(&mut self, unified: Node<'_>) -> Result<()> {
+    fn unified(&mut self, unified: &Node<'_>) -> Result<()> {
         for (key, node) in unified.members()? {
             if key.is_empty() || key == "." || key == ".." || key.chars().any(|c| c == '/') {
                 return Err(node.refuse("not the name of a file"));

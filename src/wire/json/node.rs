@@ -38,7 +38,7 @@ pub struct Node<'a> {
     /// The value; of an absent one, the nearest object around that is there.
     value: Value<'a>,
     /// The member that this object lacks.
-    absent: Option<&'a str>,
+    absent: Option<&'static &'static str>,
 }
 
 /// What can be read from a node.
@@ -54,31 +54,26 @@ impl<'a> Node<'a> {
     }
 
     /// The member `name`, decoded. Each call walks the object: where many members are wanted, `pick`.
-    pub fn get<T: Read<'a>>(&self, name: &'static str) -> Result<T> {
+    pub fn get<T: Read<'a>>(&self, name: &'static &'static str) -> Result<T> {
         T::read(&self.at(name)?)
     }
 
     /// The member `name`, there or absent. What is neither object nor absent is refused.
-    pub fn at(&self, name: &'static str) -> Result<Node<'a>> {
-        let [found] = self.pick([name])?;
+    pub fn at(&self, name: &'static &'static str) -> Result<Node<'a>> {
+        let mut found = *self;
+        self.locate(core::slice::from_ref(name), core::slice::from_mut(&mut found))?;
         Ok(found)
     }
 
     /// The members of these names, in one walk.
-    pub fn pick<const N: usize>(&self, names: [&'static str; N]) -> Result<[Node<'a>; N]> {
+    pub fn pick<const N: usize>(&self, names: &'static [&'static str; N]) -> Result<[Node<'a>; N]> {
         let mut nodes = [*self; N];
-        self.fill(&names, &mut nodes)?;
+        self.locate(names, &mut nodes)?;
         Ok(nodes)
     }
 
-    /// [`pick`](Self::pick) by a table of names, which need not be put together first.
-    pub fn locate<const N: usize>(&self, names: &'static [&'static str; N]) -> Result<[Node<'a>; N]> {
-        let mut nodes = [*self; N];
-        self.fill(names, &mut nodes)?;
-        Ok(nodes)
-    }
-
-    fn fill(&self, names: &[&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
+    /// [`pick`](Self::pick) into a place that is there, as far as there are names.
+    pub fn locate(&self, names: &'static [&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
         for (node, name) in nodes.iter_mut().zip(names) {
             // What lies in an absent object is told by the object: `process: missing`.
             node.absent = Some(self.absent.unwrap_or(name));
