@@ -64,3 +64,7 @@ pub const PASSWD: usize = 16 << 20;
 
 /// Largest SETUP: two paths for each hierarchy, and some numbers.
 pub const SETUP: usize = HIERARCHIES * 3 * PATH;
+
+/// Paths alive at once, a multiple of 64: a search 64 cgroups deep holds one at each level, and whatever calls
+/// it some more. Only those in use cost memory.
+pub const PATHS: usize = 128;

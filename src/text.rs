@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+mod shelf;
+
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
@@ -12,10 +14,10 @@ use crate::limits;
 pub struct Unfit;
 
 /// A path under construction. Invariant: ends in exactly one NUL, and has no other.
-#[derive(Clone)]
-pub struct PathBuf {
-    bytes: heapless::Vec<u8, { limits::PATH }>,
-}
+///
+/// A path is up to 4 KB, and values of that size on the stack are pages that every start would touch, copied at each
+/// move. So the bytes stay in one place ([`shelf`]), and this owns them by a pointer.
+pub struct PathBuf(Option<shelf::Place>);
 
 impl Default for PathBuf {
     fn default() -> Self {
@@ -23,12 +25,21 @@ impl Default for PathBuf {
     }
 }
 
+impl Clone for PathBuf {
+    fn clone(&self) -> Self {
+        Self::from_bytes(self.as_bytes()).unwrap_or_default()
+    }
+}
+
 impl PathBuf {
     /// An empty path.
     pub fn new() -> Self {
-        let mut bytes = heapless::Vec::new();
-        let _ = bytes.push(0);
-        Self { bytes }
+        let mut place = shelf::Place::take();
+        if let Some(bytes) = place.as_mut() {
+            bytes.clear();
+            let _ = bytes.push(0);
+        }
+        Self(place)
     }
 
     /// A path made of one piece.
@@ -38,14 +49,15 @@ impl PathBuf {
         Ok(path)
     }
 
-    /// Appends bytes as they are. `Err` past `PATH_MAX` or with a NUL inside.
+    /// Appends bytes as they are. `Err` past `PATH_MAX` or with a NUL inside, and when too many paths are alive.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
-        if self.bytes.len() + bytes.len() > limits::PATH || bytes.contains(&0) {
+        let whole = self.0.as_mut().ok_or(Unfit)?;
+        if whole.len() + bytes.len() > limits::PATH || bytes.contains(&0) {
             return Err(Unfit);
         }
-        self.bytes.pop();
-        let _ = self.bytes.extend_from_slice(bytes);
-        let _ = self.bytes.push(0);
+        whole.pop();
+        let _ = whole.extend_from_slice(bytes);
+        let _ = whole.push(0);
         Ok(())
     }
 
@@ -59,20 +71,21 @@ impl PathBuf {
 
     /// Cuts back to `len` bytes.
     pub fn truncate(&mut self, len: usize) {
-        if len < self.as_bytes().len() {
-            self.bytes.truncate(len);
-            let _ = self.bytes.push(0);
+        if let Some(bytes) = self.0.as_mut().filter(|bytes| len + 1 < bytes.len()) {
+            bytes.truncate(len);
+            let _ = bytes.push(0);
         }
     }
 
     /// The path without its NUL.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.bytes.len() - 1]
+        self.as_cstr().to_bytes()
     }
 
     /// The path as the kernel takes it.
     pub fn as_cstr(&self) -> &CStr {
-        CStr::from_bytes_with_nul(&self.bytes).unwrap_or(c"")
+        let bytes = self.0.as_ref().map_or(&b"\0"[..], |bytes| bytes.as_slice());
+        CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
     }
 }
 
@@ -324,6 +337,14 @@ mod tests {
         let mut path = PathBuf::from_bytes(&[b'x'; limits::PATH - 1]).unwrap();
         assert_eq!(path.push(b"y"), Err(Unfit));
         assert_eq!(path.as_cstr().count_bytes(), limits::PATH - 1);
+    }
+
+    #[test]
+    fn a_clone_has_bytes_of_its_own() {
+        let path = PathBuf::from_bytes(b"/a").unwrap();
+        let mut other = path.clone();
+        other.push(b"b").unwrap();
+        assert_eq!((path.as_bytes(), other.as_bytes()), (&b"/a"[..], &b"/ab"[..]));
     }
 
     #[test]
