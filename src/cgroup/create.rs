@@ -68,7 +68,7 @@ impl Cgroups {
                 return Err(error);
             }
             if let Some(field) = limited(plan)? {
-                return Err(error.within(&super::set::text(format_args!("linux.resources.{field}"))));
+                return Err(error.within(&super::set::named(field)));
             }
         }
         if self.mode == Mode::None {

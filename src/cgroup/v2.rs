@@ -4,15 +4,13 @@ use rustix::fs::{AtFlags, CWD, Uid, chownat};
 use rustix::io::Errno;
 
 use super::create::levels;
-use super::set::{Setting, impossible, missing, text};
+use super::set::{Knob, Text, impossible, knob, limit, missing, named, plain, text};
+use super::v1::ONLY_V1;
 use super::{Cgroups, Hierarchy, Mode, device};
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
 use crate::plan::convert::{Limit, cpu_weight, io_weight, swap_max};
-use crate::plan::resources::{
-    BlockDevice, BlockIo, Cpu, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, READ_BPS, READ_IOPS,
-    Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
-};
+use crate::plan::resources::{Cpu, Memory, Unified};
 use crate::sys::bpf;
 use crate::sys::fd::{read_at, write_at};
 use crate::text::{Bytes, PathBuf, shown};
@@ -85,38 +83,12 @@ impl Cgroups {
                 _ => "",
             };
             let subject = format_args!("{one} to {file}{hint}");
-            let outer = text(format_args!("linux.resources.{field}"));
-            return Some(Error::system("write", subject, errno).within(&outer));
+            return Some(Error::system("write", subject, errno).within(&named(field)));
         }
         Some(missing(field, controller, "is not enabled"))
     }
 
-    pub(super) fn apply_v2(&self, plan: &Plan<'_>) -> Result<()> {
-        // Device rules first: what follows may fail, and must not fail open.
-        self.device_rules_v2(plan)?;
-        if let Some(memory) = plan.one::<Memory>()? {
-            self.memory_v2(&memory)?;
-        }
-        if let Some(cpu) = plan.one::<Cpu>()? {
-            self.cpu_v2(&cpu)?;
-        }
-        self.cpuset(plan)?;
-        self.pids(plan)?;
-        self.block_io_v2(plan)?;
-        for page in plan.each::<HugePage<'_>>() {
-            self.huge_page(&page?, "max")?;
-        }
-        if plan.one::<Network>()?.is_some_and(|network| network.class_id.is_some()) {
-            return Err(impossible("network.classID", ONLY_V1));
-        }
-        if plan.one::<NetworkPriority<'_>>()?.is_some() {
-            return Err(impossible("network.priorities", ONLY_V1));
-        }
-        self.rdma(plan)?;
-        plan.each::<Unified<'_>>().try_for_each(|file| self.unified(&file?))
-    }
-
-    fn memory_v2(&self, memory: &Memory) -> Result<()> {
+    pub(super) fn memory_v2(&self, memory: &Memory) -> Result<()> {
         let of_v1 = [
             ("memory.kernelTCP", memory.kernel_tcp.is_some()),
             ("memory.swappiness", memory.swappiness.is_some()),
@@ -131,24 +103,18 @@ impl Cgroups {
             self.check_usage(memory.limit, "memory.current")?;
         }
         let swap = swap_max(memory.limit, memory.swap)?;
-        let limits = [
-            ("memory.reservation", "memory.low", memory.reservation),
-            ("memory.limit", "memory.max", memory.limit),
-            ("memory.swap", "memory.swap.max", swap),
-        ];
-        for (field, file, limit) in limits {
-            let Some(limit) = limit else { continue };
-            match self.set(field, "memory", file, text(format_args!("{}", Limit(limit))).as_bytes()) {
-                // A kernel that does not count swap does not limit it either.
-                Err(error)
-                    if limit < 0 && file == "memory.swap.max" && error.errno() == Some(Errno::NOENT) => {}
-                done => done?,
-            }
+        const LIMITS: [Knob<'_>; 2] =
+            [knob("memory.reservation", "memory.low"), knob("memory.limit", "memory.max")];
+        const SWAP: [Knob<'_>; 1] = [knob("memory.swap", "memory.swap.max")];
+        self.set_all(&LIMITS, &[memory.reservation, memory.limit], limit)?;
+        match self.set_all(&SWAP, &[swap], limit) {
+            // A kernel that does not count swap does not limit it either.
+            Err(error) if swap == Some(-1) && error.errno() == Some(Errno::NOENT) => Ok(()),
+            done => done,
         }
-        Ok(())
     }
 
-    fn cpu_v2(&self, cpu: &Cpu) -> Result<()> {
+    pub(super) fn cpu_v2(&self, cpu: &Cpu) -> Result<()> {
         for (field, given) in [
             ("cpu.realtimeRuntime", cpu.realtime_runtime.is_some()),
             ("cpu.realtimePeriod", cpu.realtime_period.is_some()),
@@ -157,28 +123,25 @@ impl Cgroups {
                 return Err(impossible(field, ONLY_V1));
             }
         }
-        let mut settings = heapless::Vec::<Setting, 2>::new();
-        if cpu.quota.is_some() || cpu.period.is_some() {
-            let _ = settings.push(self.cpu_max(cpu)?);
-        }
-        if let Some(burst) = cpu.burst {
-            let _ = settings.push(Setting::new("cpu.burst", "cpu.max.burst", burst));
-        }
-        self.settle("cpu", &settings)?;
+        let max = if cpu.quota.is_some() || cpu.period.is_some() { Some(self.cpu_max(cpu)?) } else { None };
+        let field = if cpu.quota.is_some() { "cpu.quota" } else { "cpu.period" };
+        let bandwidth = [knob(field, "cpu.max"), knob("cpu.burst", "cpu.max.burst")];
+        self.settle(&bandwidth, &[None, cpu.burst.map(|burst| burst as i64)], max.as_ref())?;
         // An idle group's weight cannot be set, so that idle comes last; and one that stops to be
         // idle takes its weight only afterwards.
+        const ORDER: [Knob<'_>; 3] =
+            [knob("cpu.idle", "cpu.idle"), knob("cpu.shares", "cpu.weight"), knob("cpu.idle", "cpu.idle")];
         let weight = cpu.shares.map(|shares| cpu_weight(shares) as i64);
-        let (weight, idle) = (("cpu.shares", "cpu.weight", weight), ("cpu.idle", "cpu.idle", cpu.idle));
-        let order = if cpu.idle == Some(0) { [idle, weight] } else { [weight, idle] };
-        self.set_all("cpu", &order)
+        let (first, last) = if cpu.idle == Some(0) { (cpu.idle, None) } else { (None, cpu.idle) };
+        self.set_all(&ORDER, &[first, weight, last], plain)
     }
 
     /// `quota period`. A quota alone is taken alone; a period alone keeps the quota that is there.
-    fn cpu_max(&self, cpu: &Cpu) -> Result<Setting> {
+    fn cpu_max(&self, cpu: &Cpu) -> Result<Text> {
         let hierarchy = self.controller("cpu.quota", "cpu")?;
         let mut buffer = [0; 64];
-        let value = match (cpu.quota, cpu.period) {
-            (Some(quota), None) => text(format_args!("{}", Limit(quota))),
+        Ok(match (cpu.quota, cpu.period) {
+            (Some(quota), None) => limit(quota),
             (Some(quota), Some(period)) => text(format_args!("{} {period}", Limit(quota))),
             (None, period) => {
                 let file = self.file(hierarchy, b"cpu.max");
@@ -186,45 +149,12 @@ impl Cgroups {
                 let quota = words(before).next().unwrap_or(b"max");
                 text(format_args!("{} {}", Bytes(quota), period.unwrap_or(crate::plan::convert::CPU_PERIOD)))
             }
-        };
-        let field = if cpu.quota.is_some() { "cpu.quota" } else { "cpu.period" };
-        Ok(Setting::new(field, "cpu.max", value))
-    }
-
-    fn block_io_v2(&self, plan: &Plan<'_>) -> Result<()> {
-        if let Some(block) = plan.one::<BlockIo>()? {
-            if block.leaf_weight.is_some() {
-                return Err(impossible("blockIO.leafWeight", ONLY_V1));
-            }
-            if let Some(weight) = block.weight {
-                self.io_weight("blockIO.weight", "", weight)?;
-            }
-        }
-        for device in plan.each::<BlockDevice>() {
-            let device = device?;
-            let (field, key) = match device.knob {
-                WEIGHT => {
-                    let key = text(format_args!("{}:{} ", device.major, device.minor));
-                    let weight = u32::try_from(device.value).unwrap_or(u32::MAX);
-                    self.io_weight("blockIO.weightDevice", &key, weight)?;
-                    continue;
-                }
-                LEAF_WEIGHT => return Err(impossible("blockIO.weightDevice", ONLY_V1)),
-                READ_BPS => ("blockIO.throttleReadBpsDevice", "rbps"),
-                WRITE_BPS => ("blockIO.throttleWriteBpsDevice", "wbps"),
-                READ_IOPS => ("blockIO.throttleReadIOPSDevice", "riops"),
-                WRITE_IOPS => ("blockIO.throttleWriteIOPSDevice", "wiops"),
-                _ => return Err(Error::refused("plan", "unknown knob of a block device")),
-            };
-            let value = text(format_args!("{}:{} {key}={}", device.major, device.minor, device.value));
-            self.set(field, "io", "io.max", value.as_bytes())?;
-        }
-        Ok(())
+        })
     }
 
     /// BFQ counts as v1 did, the cost model (`io.weight`) does not. Both are there only when they are
     /// configured; the one that is used.
-    fn io_weight(&self, field: &str, device: &str, weight: u32) -> Result<()> {
+    pub(super) fn io_weight(&self, field: &str, device: &str, weight: u32) -> Result<()> {
         let hierarchy = self.controller(field, "io")?;
         let bfq = self.file(hierarchy, b"io.bfq.weight");
         let value = text(format_args!("{device}{weight}"));
@@ -233,24 +163,26 @@ impl Cgroups {
             Err(Errno::NOENT) => {
                 let key = if device.is_empty() { "default " } else { device };
                 let value = text(format_args!("{key}{}", io_weight(weight)));
-                self.set(field, "io", "io.weight", value.as_bytes())
+                self.set(&Knob { field, file: "io.weight" }, value.as_bytes())
             }
-            Err(errno) => Err(self.refused(hierarchy, field, "io", "io.bfq.weight", value.as_bytes(), errno)),
+            Err(errno) => {
+                let knob = Knob { field, file: "io.bfq.weight" };
+                Err(self.refused(hierarchy, &knob, value.as_bytes(), errno))
+            }
         }
     }
 
     /// Any file of the cgroup by its name; also one that we have never heard of.
-    fn unified(&self, file: &Unified<'_>) -> Result<()> {
+    pub(super) fn unified(&self, file: &Unified<'_>) -> Result<()> {
         let name = core::str::from_utf8(file.file.to_bytes()).unwrap_or_default();
-        let controller = name.split('.').next().unwrap_or_default();
-        if name.is_empty() || name.contains('/') || controller.is_empty() {
+        if name.is_empty() || name.starts_with('.') || name.as_bytes().contains(&b'/') {
             let reason = format_args!("{}: not a cgroup file's name", shown(file.file));
             return Err(Error::refused("linux.resources.unified", reason));
         }
-        self.set("unified", controller, name, file.value.to_bytes())
+        self.set(&Knob { field: "unified", file: name }, file.value.to_bytes())
     }
 
-    fn device_rules_v2(&self, plan: &Plan<'_>) -> Result<()> {
+    pub(super) fn device_rules_v2(&self, plan: &Plan<'_>) -> Result<()> {
         let Some(program) = device::assemble(plan)? else { return Ok(()) };
         let field = "linux.resources.devices";
         let loaded = match bpf::load_device_program(program.code(), None) {
@@ -296,9 +228,6 @@ impl Cgroups {
         chownat(&directory, c"", owner, None, AtFlags::EMPTY_PATH).context("chown", shown(self.path()))
     }
 }
-
-/// What v1 had and v2 does not.
-const ONLY_V1: &str = "this host has cgroup v2, which knows nothing like it";
 
 /// `cgroup.controllers` of a directory.
 fn controllers<'b>(directory: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8]> {
