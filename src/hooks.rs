@@ -30,7 +30,7 @@ const NOT_EXECUTED: i32 = 127;
 
 /// Runs the hooks of one stage in their order, each to its end. The first that fails is the error, and the rest do not run.
 pub fn run(stage: u32, plan: &Plan<'_>, state: &[u8]) -> Result<()> {
-    each(stage, plan, state, Err)
+    each(stage, plan, state, &mut Err)
 }
 
 /// Runs them all, handing each failure to `failed`, which decides whether to go on: that of a poststop hook is but a warning.
@@ -38,12 +38,12 @@ pub fn each(
     stage: u32,
     plan: &Plan<'_>,
     state: &[u8],
-    mut failed: impl FnMut(Error) -> Result<()>,
+    failed: &mut dyn FnMut(Error) -> Result<()>,
 ) -> Result<()> {
     for hook in plan.each::<Hook<'_>>() {
         let hook = hook?;
         if hook.stage == stage {
-            one(&hook, state).or_else(&mut failed)?;
+            one(&hook, state).or_else(&mut *failed)?;
         }
     }
     Ok(())

@@ -56,9 +56,6 @@ pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
 
 /// Stage 1, from execve to the birth of init.
 fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
-    // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that
-    // it joins (CVE-2016-9962).
-    raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
     raw::set_cloexec(channel.as_raw()).context("fcntl", b"socket")?;
     raw::set_name(CHILD);
 
@@ -66,6 +63,9 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     let message =
         channel.recv(BOOT.take().unwrap_or(&mut []), &mut fds)?.ok_or_else(|| silent(c"runtime"))?;
     let boot = Boot::parse(&message)?;
+    // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that
+    // it joins (CVE-2016-9962). Not before BOOT, or an ordinary user's runtime could not have set its oom_score_adj.
+    raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
     let offsets =
         if boot.monotonic.is_some() || boot.boottime.is_some() { Some(open_offsets()?) } else { None };
 

@@ -1,10 +1,10 @@
 //! `delete`: removes what is left of a container.
 
 use super::lex::{Flag, Item, Parser};
-use super::{Command, Globals, only_id};
+use super::{Command, Globals, only_id, report};
 use crate::container::destroy;
 use crate::container::store::MISSING;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub const COMMAND: Command = Command {
     name: "delete",
@@ -21,7 +21,8 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
             force = on;
         }
     })?;
-    match globals.store(id).and_then(|store| destroy::delete(&store, id, force)) {
+    let mut warn = |warning: &Error| report::warning(globals, warning);
+    match globals.store(id).and_then(|store| destroy::delete(&store, id, force, &mut warn)) {
         Err(error) if force && error.op() == MISSING => Ok(0),
         done => done.map(|()| 0),
     }

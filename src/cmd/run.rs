@@ -104,7 +104,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     };
     if let (Some(file), Some(init)) = (&pid_file, container.init()) {
         if let Err(error) = pid_file::write(file, init.pid) {
-            let _ = container.destroy();
+            let _ = container.destroy(&mut warn);
             return Err(error);
         }
     }
@@ -115,7 +115,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         report::failure(globals, &cause);
     }
     if !options.keep {
-        if let Err(error) = container.destroy() {
+        if let Err(error) = container.destroy(&mut warn) {
             report::warning(globals, &error);
         }
     }

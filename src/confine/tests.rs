@@ -170,7 +170,7 @@ fn a_limit_that_may_not_be_raised_is_named() {
 #[test]
 fn the_score_is_set_on_the_process_itself() {
     in_child(|| {
-        oom::adjust(None, 321, false).unwrap();
+        oom::adjust(None, 321).unwrap();
         let mut text = [0; 8];
         let file = rustix::fs::open(
             c"/proc/self/oom_score_adj",

@@ -13,7 +13,6 @@ use super::store::{Entry, Store};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
-use crate::plan::namespace::Namespace;
 use crate::plan::{self, Plan, hook, kind};
 use crate::sys;
 
@@ -47,33 +46,26 @@ impl<'a> Container<'a> {
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
-    pub fn destroy(mut self) -> Result<()> {
+    /// What poststop hooks do wrong is `warn`ed of, and changes nothing (runtime-spec, lifecycle 13).
+    pub fn destroy(mut self, warn: &mut dyn FnMut(&Error)) -> Result<()> {
         let locked = self.entry.lock();
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
         let forgotten = self.store.remove(self.id, &self.entry);
         self.init = None;
-        // What poststop hooks do wrong is told, and changes nothing (runtime-spec, lifecycle 13).
-        let hooks = self.run_hooks(hook::POSTSTOP, b"stopped");
+        let hooks = self.run_hooks(hook::POSTSTOP, b"stopped", &mut |error| {
+            warn(&error);
+            Ok(())
+        });
         locked.and(killed).and(cgroups).and(forgotten).and(hooks)
     }
 
     /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along.
     fn remove_cgroups(&mut self) -> Result<()> {
-        let alone = self.has_own_pid_namespace()?;
+        let alone = self.plan.makes(libc::CLONE_NEWPID)?;
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let emptied = if alone { Ok(()) } else { cgroups.kill() };
         emptied.and(cgroups.destroy())
-    }
-
-    fn has_own_pid_namespace(&self) -> Result<bool> {
-        for namespace in self.plan.each::<Namespace<'_>>() {
-            let namespace = namespace?;
-            if namespace.flag == libc::CLONE_NEWPID as u32 {
-                return Ok(namespace.path.is_none());
-            }
-        }
-        Ok(false)
     }
 
     /// SIGKILL to init, and to its pid namespace with it; waits until it is gone.
@@ -101,7 +93,7 @@ impl<'a> Container<'a> {
 }
 
 /// `delete`: removes a container that has stopped; with `force`, any, and what a killed runtime left.
-pub fn delete(store: &Store, id: &CStr, force: bool) -> Result<()> {
+pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
     let entry = match store.entry(id) {
         Err(error) if force && error.op() == super::store::MISSING => return Ok(()),
         done => done?,
@@ -118,5 +110,5 @@ pub fn delete(store: &Store, id: &CStr, force: bool) -> Result<()> {
             format_args!("cannot delete container {} that is not stopped: running", crate::text::shown(id));
         return Err(Error::refused("delete", reason));
     }
-    container.destroy()
+    container.destroy(warn)
 }

@@ -21,8 +21,9 @@ use super::record::Record;
 use super::store::Store;
 use super::{Container, Init, config};
 use crate::cgroup::{Cgroups, Mode};
+use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result};
-use crate::plan::{self, Plan, hook, kind, namespace};
+use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
 use crate::{hooks, limits, sys};
@@ -85,26 +86,31 @@ impl<'a> Container<'a> {
         let entry = store.create(order.id)?;
         let mut container =
             Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
-        match container.bring_up(order, message) {
+        match container.bring_up(order, message, warn) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let error = container.explain(error);
                 // The error to tell is the first one.
-                let _ = container.destroy();
+                let _ = container.destroy(warn);
                 Err(error)
             }
         }
     }
 
-    fn bring_up(&mut self, order: &Order<'_>, message: &[u8]) -> Result<()> {
+    fn bring_up(&mut self, order: &Order<'_>, message: &[u8], warn: &mut dyn FnMut(&Error)) -> Result<()> {
         // The state comes first, so that whatever follows can be found and cleaned up.
         let file = self.entry.write_plan(message)?;
         let (ours, theirs) = channel()?;
         let channel = Channel::new(ours.as_raw_fd());
         let boot = boot(&self.plan)?;
-        // BOOT waits in the socket before there is anybody to read it.
         let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
-        channel.send(boot.emit(memory).map_err(plan::broken)?)?;
+        let message_of_boot = boot.emit(memory).map_err(plan::broken)?;
+        let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
+        if !in_user_namespace {
+            self.tell_ungrantable(warn)?;
+            // BOOT waits in the socket before there is anybody to read it.
+            channel.send(message_of_boot)?;
+        }
         let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
         self.cgroups = self.find_cgroups()?;
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
@@ -124,6 +130,14 @@ impl<'a> Container<'a> {
         let late = directory.is_some() && !child.into_cgroup;
         let (child_pid, child_pidfd) = (child.pid, sys::descriptor::adopt(child.pidfd));
         self.init = Some(Init { pid: child_pid, pidfd: child_pidfd });
+        if in_user_namespace {
+            // What takes the host's privileges is given to the child before it can leave them behind.
+            rlimit::raise(&self.plan, child_pid)?;
+            if let Some(score) = self.plan.i64(kind::OOM_SCORE_ADJ)? {
+                oom::adjust(Some(child_pid), score)?;
+            }
+            channel.send(message_of_boot)?;
+        }
         // From here on the child unshares its namespaces; what it need not wait for is done meanwhile.
         if !unified {
             self.limit()?;
@@ -196,7 +210,7 @@ impl<'a> Container<'a> {
         if order.listen_fds > 0 {
             writer.u32(kind::LISTEN_FDS, order.listen_fds);
         }
-        if self.has_hook(hook::PRESTART)? || self.has_hook(hook::CREATE_RUNTIME)? {
+        if hooks::any(hook::PRESTART, &self.plan)? || hooks::any(hook::CREATE_RUNTIME, &self.plan)? {
             writer.flag(kind::ASK_HOOKS);
         }
         let setup = writer.finish().map_err(plan::broken)?;
@@ -218,8 +232,8 @@ impl<'a> Container<'a> {
                     speaker = stage::INIT;
                 }
                 Answer::HooksPlease => {
-                    self.run_hooks(hook::PRESTART, b"creating")?;
-                    self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
+                    self.run_hooks(hook::PRESTART, b"creating", &mut Err)?;
+                    self.run_hooks(hook::CREATE_RUNTIME, b"creating", &mut Err)?;
                     channel.send_simple(Kind::HooksDone)?;
                 }
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
@@ -230,7 +244,7 @@ impl<'a> Container<'a> {
             }
         }
         // A process that could not be told that it started must not go on (runtime-spec 1.3).
-        self.run_hooks(hook::POSTSTART, b"running")
+        self.run_hooks(hook::POSTSTART, b"running", &mut Err)
     }
 
     /// Stage 1 has made init and exits.
@@ -253,24 +267,29 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// Whether there is a hook of this stage.
-    fn has_hook(&self, stage: u32) -> Result<bool> {
-        for hook in self.plan.each::<hook::Hook<'_>>() {
-            if hook?.stage == stage {
-                return Ok(true);
-            }
+    /// Warns of the capabilities that are not ours to give (config.md: MUST).
+    fn tell_ungrantable(&self, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+        let Some(wanted) = self.plan.one()? else { return Ok(()) };
+        let lacking = capability::ungrantable(&wanted)?;
+        for (name, _) in names::CAPABILITIES.iter().filter(|(_, number)| lacking & 1 << number != 0) {
+            warn(&Error::refused("process.capabilities", format_args!("{name}: not ours to grant, ignored")));
         }
-        Ok(false)
+        Ok(())
     }
 
-    /// Runs the hooks of a stage that belong to the runtime.
-    pub(super) fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
-        if !self.has_hook(stage)? {
+    /// Runs the hooks of a stage that belong to the runtime; `failed` decides whether a failure ends it.
+    pub(super) fn run_hooks(
+        &self,
+        stage: u32,
+        status: &[u8],
+        failed: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<()> {
+        if !hooks::any(stage, &self.plan)? {
             return Ok(());
         }
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
         let state = self.state_for_hooks(status, pid)?;
-        hooks::run(stage, &self.plan, state)
+        hooks::each(stage, &self.plan, state, failed)
     }
 
     /// A child that was killed says nothing; the cgroup may know why.

@@ -13,7 +13,7 @@ use super::{cwd, environment, execute};
 use crate::confine::{capability, oom, rlimit, sysctl, user};
 use crate::error::{Context, Error, Result};
 use crate::oci::state::State;
-use crate::plan::namespace::{Hierarchy, Namespace};
+use crate::plan::namespace::Hierarchy;
 use crate::plan::process::{Annotation, Capabilities, Terminal, User};
 use crate::plan::{self, Plan, hook, kind};
 use crate::sys::{descriptor, memory, process};
@@ -27,8 +27,6 @@ pub fn create(channel: Channel) -> Result<Infallible> {
     let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
     let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
     let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
-    let namespaces = plan.each::<Namespace<'_>>().try_fold(0, |all, one| Ok::<_, Error>(all | one?.flag))?;
-    let has = |flag: i32| namespaces & (flag as u32) != 0;
 
     // Modes are meant as they are written, until the process gets its own mask.
     let inherited = umask(Mode::empty());
@@ -36,19 +34,20 @@ pub fn create(channel: Channel) -> Result<Infallible> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
     enter_cgroups(&setup, tasks)?;
-    if makes(&plan, libc::CLONE_NEWCGROUP)? {
+    if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
     }
     // No terminal of the runtime's, and no place in its keyring.
     rustix::process::setsid().context("setsid", "")?;
     join_keyring(&plan)?;
     name_host(&plan)?;
-    if makes(&plan, libc::CLONE_NEWNET)? {
+    if plan.makes(libc::CLONE_NEWNET)? {
         net::link::up(c"lo")?;
     }
-    // While /proc is still the host's.
-    if let Some(score) = plan.i64(kind::OOM_SCORE_ADJ)? {
-        oom::adjust(None, score, has(libc::CLONE_NEWUSER))?;
+    // While /proc is still the host's. In a user namespace that was for the runtime to do.
+    let score = plan.i64(kind::OOM_SCORE_ADJ)?;
+    if let (Some(score), None) = (score, plan.namespace(libc::CLONE_NEWUSER)?) {
+        oom::adjust(None, score)?;
     }
 
     let root = rootfs::isolate(&plan)?;
@@ -66,7 +65,7 @@ pub fn create(channel: Channel) -> Result<Infallible> {
 
     rootfs::enter(root, &plan)?;
     // Before the root becomes read-only: /dev/console may have to be made.
-    open_console(channel, &plan, user.uid, has(libc::CLONE_NEWNS))?;
+    open_console(channel, &plan, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
 
     // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
@@ -110,17 +109,6 @@ fn receive(channel: Channel, kind: Kind, most: usize, fds: &mut Fds) -> Result<P
     }
     let memory = memory::anonymous(header.len).context("mmap", "plan")?;
     Ok(Plan::new(channel.recv_rest(&header, memory)?))
-}
-
-/// Whether the plan makes a new namespace of this kind, rather than join one.
-fn makes(plan: &Plan<'_>, flag: i32) -> Result<bool> {
-    for namespace in plan.each::<Namespace<'_>>() {
-        let namespace = namespace?;
-        if namespace.flag == flag as u32 && namespace.path.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Enters the v1 cgroups whose `tasks` files came with SETUP, in the order of its hierarchies. The literal 0 means the writing thread

@@ -2,7 +2,8 @@
 
 use core::ffi::CStr;
 
-use super::{kind, noun::noun};
+use super::{Plan, kind, noun::noun};
+use crate::error::Result;
 
 noun! {
     /// A namespace to make, or to join.
@@ -11,6 +12,21 @@ noun! {
         1 flag: u32 as Namespace,
         /// Join this one; none: make a new one.
         2 path: Option<&'a CStr>,
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// The namespace of this kind (`CLONE_NEW*`), if it is to be another than the runtime's.
+    #[inline(never)]
+    pub fn namespace(&self, flag: i32) -> Result<Option<Namespace<'a>>> {
+        self.each::<Namespace<'a>>()
+            .find(|it| it.as_ref().map_or(true, |it| it.flag == flag as u32))
+            .transpose()
+    }
+
+    /// Whether a namespace of this kind is to be made.
+    pub fn makes(&self, flag: i32) -> Result<bool> {
+        Ok(self.namespace(flag)?.is_some_and(|it| it.path.is_none()))
     }
 }
 

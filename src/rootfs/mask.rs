@@ -12,20 +12,15 @@ use super::filesystem::Filesystem;
 use super::mount::is_device_directory;
 use crate::error::{Context, Error, Result};
 use crate::plan::mount::Mount;
-use crate::plan::namespace::Namespace;
 use crate::plan::{self, Plan, kind};
 use crate::sys::mount::{self, Attributes, Reach};
 use crate::text::shown;
 
 /// The last changes to the mounts: after the console (which may need a file in /dev) and the sysctls (in /proc/sys).
 pub fn seal(plan: &Plan<'_>) -> Result<()> {
-    let mut isolated = false;
-    for namespace in plan.each::<Namespace<'_>>() {
-        isolated |= namespace?.flag == libc::CLONE_NEWNS as u32;
-    }
     let root: Option<plan::root::Root<'_>> = plan.one()?;
     let readonly = root.is_some_and(|root| root.readonly);
-    if !isolated {
+    if plan.namespace(libc::CLONE_NEWNS)?.is_none() {
         // Otherwise they would be the host's.
         let asked = readonly || plan.has(kind::READONLY_PATH)? || plan.has(kind::MASKED_PATH)?;
         return if asked {

@@ -245,6 +245,27 @@ fn a_user_namespace_has_the_maps_that_were_given() {
 }
 
 #[test]
+fn what_takes_the_hosts_privileges_is_set_in_a_user_namespace_too() {
+    let mut bundle = user_namespace(100_000);
+    bundle.config["process"]["oomScoreAdj"] = json!(321);
+    assert_eq!(&bundle.facts()["oom_score_adj"], "321");
+}
+
+#[test]
+fn hard_limits_can_be_raised_in_a_user_namespace() {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+    if u64::from_str_radix(held, 16).unwrap() & 1 << 24 == 0 {
+        skip!("this machine's root has no CAP_SYS_RESOURCE");
+    }
+    let mut bundle = user_namespace(100_000);
+    // By default 819200 (mq_overview(7)).
+    bundle.config["process"]["rlimits"] =
+        json!([{"type": "RLIMIT_MSGQUEUE", "soft": 900_000, "hard": 1_000_000}]);
+    assert_eq!(&bundle.facts()["rlimit.MSGQUEUE"], "900000 1000000");
+}
+
+#[test]
 fn root_of_a_user_namespace_owns_its_namespaces() {
     let bundle = user_namespace(100_000);
     let facts = bundle.ask(&["sethostname other", "read /proc/sys/kernel/hostname"]).facts();

@@ -76,6 +76,16 @@ fn files_made_inside_belong_to_the_user_outside() {
 }
 
 #[test]
+fn an_ordinary_user_may_raise_the_oom_score_and_lower_limits() {
+    let mut bundle = rootless!();
+    bundle.config["process"]["oomScoreAdj"] = json!(321);
+    bundle.config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 64, "hard": 128}]);
+    let facts = bundle.facts();
+    assert_eq!(&facts["oom_score_adj"], "321");
+    assert_eq!(&facts["rlimit.NOFILE"], "64 128");
+}
+
+#[test]
 fn an_ordinary_users_container_can_be_detached_and_deleted() {
     let mut bundle = rootless!();
     bundle.config["process"]["args"] = json!(["/probe", "sleep 60000"]);
