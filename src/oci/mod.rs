@@ -16,7 +16,6 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::error::Result;
 use crate::wire::json::Node;
 pub use config::Config;
 pub use linux::Linux;
@@ -36,15 +35,8 @@ const MOST: usize = 17;
 pub struct Places<'a>([Node<'a>; MOST]);
 
 impl<'a> Places<'a> {
-    /// The properties of these names.
-    fn read(node: &Node<'a>, names: &'static [&'static str]) -> Result<Self> {
-        let mut places = Self::around(node);
-        node.locate(names, &mut places.0)?;
-        Ok(places)
-    }
-
     #[inline(never)]
-    fn around(node: &Node<'a>) -> Self {
+    fn of(node: &Node<'a>) -> Self {
         Self([*node; MOST])
     }
 }
@@ -71,11 +63,26 @@ macro_rules! view {
                         &self.0.0[Place::$field as usize]
                     }
                 )*
+
+                /// Where to look: `locate` looks. Apart, because a `Result` of half a kilobyte would be copied
+                /// twice at every use.
+                pub fn of(node: &$crate::wire::json::Node<'a>) -> Self {
+                    Self($crate::oci::Places::of(node))
+                }
+
+                /// Finds the properties that are there.
+                pub fn locate(&mut self) -> $crate::error::Result<()> {
+                    // Nothing has been located yet: each place is the whole.
+                    let whole = self.0.0[0];
+                    whole.locate(&[$($key),*], &mut self.0.0)
+                }
             }
 
+            #[cfg(test)]
             impl<'a> $crate::wire::json::Read<'a> for $name<'a> {
                 fn read(node: &$crate::wire::json::Node<'a>) -> $crate::error::Result<Self> {
-                    $crate::oci::Places::read(node, &[$($key),*]).map(Self)
+                    let mut view = Self::of(node);
+                    view.locate().map(|()| view)
                 }
             }
         };

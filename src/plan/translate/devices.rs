@@ -52,6 +52,7 @@ const RULES: [DeviceRule; 10] = [
 
 impl Translation<'_, '_> {
     /// The default nodes that `linux.devices` does not replace, then its own.
+    #[inline(never)]
     pub(super) fn devices(&mut self, devices: &Node<'_>) -> Result<()> {
         let mut replaced = [false; NODES.len()];
         for node in devices.list()? {
@@ -67,8 +68,10 @@ impl Translation<'_, '_> {
         devices.list()?.try_for_each(|node| self.device(&node))
     }
 
+    #[inline(never)]
     fn device(&mut self, node: &Node<'_>) -> Result<()> {
-        let view: oci::linux::Device<'_> = node.read()?;
+        let mut view = oci::linux::Device::of(node);
+        view.locate()?;
         let (place, kind, major, minor, file_mode, uid, gid) =
             (view.path(), view.kind(), view.major(), view.minor(), view.file_mode(), view.uid(), view.gid());
         let text = place.read::<Text<'_>>()?;
@@ -102,6 +105,7 @@ impl Translation<'_, '_> {
     }
 
     /// `linux.resources.devices`, from nothing allowed to the defaults.
+    #[inline(never)]
     pub(super) fn device_rules(&mut self, rules: &Node<'_>) -> Result<()> {
         let mut first = true;
         for node in rules.list()? {
@@ -120,7 +124,8 @@ impl Translation<'_, '_> {
 }
 
 fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
-    let view: oci::resources::DeviceRule<'_> = node.read()?;
+    let mut view = oci::resources::DeviceRule::of(node);
+    view.locate()?;
     let (allow, kind, major, minor, access) =
         (view.allow(), view.kind(), view.major(), view.minor(), view.access());
     let file_type = match kind.read::<Option<Text<'_>>>()? {

@@ -11,6 +11,7 @@ use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
+    #[inline(never)]
     pub(super) fn hooks(&mut self, hooks: &Node<'_>) -> Result<()> {
         let lists = hooks.pick(&STAGES)?;
         for (stage, list) in (0..).zip(lists) {
@@ -21,8 +22,10 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn hook(&mut self, stage: u32, index: u32, node: &Node<'_>) -> Result<()> {
-        let view: oci::hooks::Hook<'_> = node.read()?;
+        let mut view = oci::hooks::Hook::of(node);
+        view.locate()?;
         let (path, args, env, timeout) = (view.path(), view.args(), view.env(), view.timeout());
         let text = path.read::<Text<'_>>()?;
         absolute(&text)?;

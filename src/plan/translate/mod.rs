@@ -5,6 +5,9 @@
 //! the JSON path. What this build does not do is refused by name, never skipped; properties that the
 //! specification does not know (or that are another platform's: `windows`, `vm`, `zos` ...) are ignored,
 //! as it demands. Go callers write `""`, `0`, `[]` and `null` for "not given", and are understood.
+//!
+//! The steps are kept out of line: inlined into one, their common frame is so large that each access to it is a
+//! longer instruction, and the whole a kilobyte.
 
 mod devices;
 mod hooks;
@@ -76,8 +79,10 @@ pub fn translate<'m>(
 
 impl Translation<'_, '_> {
     fn config(&mut self, config: &Node<'_>) -> Result<()> {
-        let config: oci::Config<'_> = config.read()?;
-        let linux: oci::Linux<'_> = config.linux().read()?;
+        let mut config = oci::Config::of(config);
+        config.locate()?;
+        let mut linux = oci::Linux::of(config.linux());
+        linux.locate()?;
         self.refuse_unbuilt(&[
             linux.seccomp(),
             linux.mount_label(),
@@ -101,6 +106,7 @@ impl Translation<'_, '_> {
     }
 
     /// Whose plan it is.
+    #[inline(never)]
     fn identity(&mut self, version: &Node<'_>, annotations: &Node<'_>) -> Result<()> {
         self.writer.string(kind::ID, self.request.id);
         self.writer.string(kind::BUNDLE, self.request.bundle);
@@ -123,6 +129,7 @@ impl Translation<'_, '_> {
     }
 
     /// A string as an attribute of its own.
+    #[inline(never)]
     fn string(&mut self, kind: u16, text: &Text<'_>) -> Result<()> {
         let string = text.c_str(MOST, &mut &mut *self.scratch)?;
         self.writer.string(kind, string);
@@ -146,12 +153,12 @@ fn unbuilt(node: &Node<'_>) -> Error {
 
 /// Whether `version` is 1.MINOR.PATCH, perhaps with a pre-release or build behind it (semver.org).
 fn is_supported(version: &str) -> bool {
-    let core = version.split(['-', '+']).next().unwrap_or("");
-    let mut numbers = core.split('.');
-    let number = |text: Option<&str>| {
-        text.is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+    let core = version.as_bytes().split(|byte| matches!(byte, b'-' | b'+')).next().unwrap_or(b"");
+    let mut numbers = core.split(|&byte| byte == b'.');
+    let number = |text: Option<&[u8]>| {
+        text.is_some_and(|text| !text.is_empty() && text.iter().all(u8::is_ascii_digit))
     };
-    numbers.next() == Some("1")
+    numbers.next() == Some(b"1")
         && number(numbers.next())
         && number(numbers.next())
         && numbers.next().is_none()

@@ -43,8 +43,11 @@ pub(in crate::plan) const BLANK: Mount<'static> = Mount {
 
 impl Translation<'_, '_> {
     /// `root` and `linux.rootfsPropagation`.
+    #[inline(never)]
     pub(super) fn root(&mut self, root: &Node<'_>, propagation: &Node<'_>) -> Result<()> {
-        let view: oci::config::Root<'_> = root.required()?.read()?;
+        root.required()?;
+        let mut view = oci::config::Root::of(root);
+        view.locate()?;
         let path_node = view.path();
         let text = path_node.read::<Text<'_>>()?;
         if text.is_empty() {
@@ -73,12 +76,15 @@ impl Translation<'_, '_> {
     }
 
     /// `mounts`, in their order.
+    #[inline(never)]
     pub(super) fn mounts(&mut self, mounts: &Node<'_>) -> Result<()> {
         mounts.list()?.try_for_each(|node| self.mount(&node))
     }
 
+    #[inline(never)]
     fn mount(&mut self, node: &Node<'_>) -> Result<()> {
-        let view: oci::Mount<'_> = node.read()?;
+        let mut view = oci::Mount::of(node);
+        view.locate()?;
         self.refuse_unbuilt(&[view.uid_mappings(), view.gid_mappings()])?;
         let mut room = &mut *self.scratch;
         let mut mount = BLANK;
@@ -116,6 +122,7 @@ impl Translation<'_, '_> {
     }
 
     /// `linux.maskedPaths` and `linux.readonlyPaths`.
+    #[inline(never)]
     pub(super) fn hidden(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
         let lists =
             [(kind::MASKED_PATH, linux.masked_paths()), (kind::READONLY_PATH, linux.readonly_paths())];

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::limits;
 use crate::oci;
 use crate::plan::kind;
-use crate::plan::names::{self, find, find_text};
+use crate::plan::names::{self, find_text};
 use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
 use crate::text::PathBuf;
 use crate::wire::json::{Node, Text};
@@ -60,10 +60,12 @@ fn check_id(map: &[(u32, u32)], node: &Node<'_>, id: u32) -> Result<()> {
 
 impl Translation<'_, '_> {
     /// `linux.namespaces`, `uidMappings`, `gidMappings` and `timeOffsets`.
+    #[inline(never)]
     pub(super) fn namespaces(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
         let list = linux.namespaces();
         for node in list.list()? {
-            let view: oci::linux::Namespace<'_> = node.read()?;
+            let mut view = oci::linux::Namespace::of(&node);
+            view.locate()?;
             let (kind, path) = (view.kind(), view.path());
             let Some(flag) = find_text(names::NAMESPACES, &kind.read()?) else {
                 return Err(kind.refuse("unknown namespace"));
@@ -97,6 +99,7 @@ impl Translation<'_, '_> {
 
     /// The lines are told even where a namespace is joined (callers copy them from its owner), to judge ids
     /// by; only a new namespace gets them.
+    #[inline(never)]
     fn id_maps(&mut self, uids: &Node<'_>, gids: &Node<'_>) -> Result<()> {
         if !self.namespaces.has(NEWUSER) {
             return match [uids, gids].iter().find(|maps| !maps.is_empty()) {
@@ -115,8 +118,10 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
-        let view: oci::linux::IdMapping<'_> = node.read()?;
+        let mut view = oci::linux::IdMapping::of(node);
+        view.locate()?;
         let (container_id, host_id, size) = (view.container_id(), view.host_id(), view.size());
         let map = IdMap { group, inside: container_id.read()?, outside: host_id.read()?, size: size.read()? };
         let fits = |first: u32| first.checked_add(map.size).is_some();
@@ -134,6 +139,7 @@ impl Translation<'_, '_> {
         put(&mut self.writer, node, map)
     }
 
+    #[inline(never)]
     fn time_offsets(&mut self, offsets: &Node<'_>) -> Result<()> {
         for (clock, node) in offsets.members()? {
             // A joined one cannot be shifted any more (time_namespaces(7)).
@@ -145,7 +151,8 @@ impl Translation<'_, '_> {
                 () if clock == "boottime" => libc::CLOCK_BOOTTIME,
                 () => return Err(node.refuse("expected monotonic or boottime")),
             };
-            let view: oci::linux::TimeOffset<'_> = node.read()?;
+            let mut view = oci::linux::TimeOffset::of(&node);
+            view.locate()?;
             let (secs, nanosecs) = (view.secs(), view.nanosecs());
             let offset = TimeOffset {
                 clock: clock as u32,
@@ -161,6 +168,7 @@ impl Translation<'_, '_> {
     }
 
     /// `hostname` and `domainname`.
+    #[inline(never)]
     pub(super) fn names(&mut self, hostname: &Node<'_>, domainname: &Node<'_>) -> Result<()> {
         for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
             let Some(text) = said(&node)? else { continue };
@@ -174,9 +182,11 @@ impl Translation<'_, '_> {
     }
 
     /// `linux.sysctl`: only what belongs to a namespace that is not ours.
+    #[inline(never)]
     pub(super) fn sysctl(&mut self, sysctl: &Node<'_>) -> Result<()> {
         for (key, node) in sysctl.members()? {
-            let path = sysctl_path(&key)?;
+            let mut path = PathBuf::new();
+            sysctl_path(&key, &mut path)?;
             self.check_sysctl(&node, path.as_bytes())?;
             let value = node.read::<Text<'_>>()?.c_str(MOST, &mut &mut *self.scratch)?;
             put(&mut self.writer, &node, Sysctl { path: path.as_cstr(), value })?;
@@ -189,20 +199,19 @@ impl Translation<'_, '_> {
             true => Ok(()),
             false => Err(node.refuse(reason)),
         };
-        let name = core::str::from_utf8(path).unwrap_or("");
         // `..` would lead out of the namespaced part: net/../kernel/core_pattern.
-        if name.split('/').any(|component| matches!(component, "" | "." | "..")) {
+        if path.split(|&byte| byte == b'/').any(|component| matches!(component, b"" | b"." | b"..")) {
             return Err(node.refuse("not the name of a kernel parameter"));
         }
-        if name.starts_with("fs/mqueue/") || find(names::IPC_SYSCTLS, name).is_some() {
+        if path.starts_with(b"fs/mqueue/") || names::IPC_SYSCTLS.contains(&path) {
             return need(NEWIPC, "there is no ipc namespace in linux.namespaces");
         }
-        if name.starts_with("net/") {
+        if path.starts_with(b"net/") {
             return need(NEWNET, "there is no network namespace in linux.namespaces");
         }
-        match name {
-            "kernel/domainname" => need(NEWUTS, "there is no uts namespace in linux.namespaces"),
-            "kernel/hostname" => Err(node.refuse("set by the field hostname")),
+        match path {
+            b"kernel/domainname" => need(NEWUTS, "there is no uts namespace in linux.namespaces"),
+            b"kernel/hostname" => Err(node.refuse("set by the field hostname")),
             _ => Err(node.refuse("does not belong to a namespace")),
         }
     }
@@ -210,9 +219,8 @@ impl Translation<'_, '_> {
 
 /// `net.ipv4.ip_forward`, or with slashes. As sysctl(8) has it, the first separator tells: where it is the dot,
 /// a slash stands for a dot inside a name (`net.ipv4.conf.eno2/100.forwarding`).
-fn sysctl_path(key: &Text<'_>) -> Result<PathBuf> {
+fn sysctl_path(key: &Text<'_>, path: &mut PathBuf) -> Result<()> {
     let dotted = key.chars().find(|c| matches!(c, '.' | '/')) == Some('.');
-    let mut path = PathBuf::new();
     for char in key.chars() {
         let char = match char {
             '.' if dotted => '/',
@@ -223,5 +231,5 @@ fn sysctl_path(key: &Text<'_>) -> Result<PathBuf> {
             return Err(key.node().refuse("not the name of a kernel parameter"));
         }
     }
-    Ok(path)
+    Ok(())
 }

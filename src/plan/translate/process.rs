@@ -12,8 +12,11 @@ use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
     /// `process`. `execCPUAffinity` is for `exec` alone, by the specification, and means nothing here.
+    #[inline(never)]
     pub(super) fn process(&mut self, node: &Node<'_>) -> Result<()> {
-        let process: oci::Process<'_> = node.required()?.read()?;
+        node.required()?;
+        let mut process = oci::Process::of(node);
+        process.locate()?;
         self.refuse_unbuilt(&[
             process.apparmor_profile(),
             process.selinux_label(),
@@ -35,7 +38,8 @@ impl Translation<'_, '_> {
         }
         // Without a terminal its size is to be ignored.
         if process.terminal().read()? {
-            let size: oci::process::ConsoleSize<'_> = process.console_size().read()?;
+            let mut size = oci::process::ConsoleSize::of(process.console_size());
+            size.locate()?;
             let terminal = Terminal { height: size.height().read()?, width: size.width().read()? };
             put(&mut self.writer, &node, terminal)?;
         }
@@ -48,6 +52,7 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
+    #[inline(never)]
     fn command(&mut self, args: &Node<'_>, env: &Node<'_>, cwd: &Node<'_>) -> Result<()> {
         if args.is_empty() {
             return Err(args.refuse("must name a program"));
@@ -58,7 +63,7 @@ impl Translation<'_, '_> {
         for node in env.list()? {
             let text = node.read::<Text<'_>>()?;
             // runc refuses it, too: what getenv(3) cannot find has no meaning.
-            if text.starts_with('=') || !text.chars().any(|c| c == '=') {
+            if text.starts_with('=') || !text.has(|c| c == '=') {
                 return Err(node.refuse("expected NAME=value"));
             }
             self.string(kind::ENV, &text)?;
@@ -69,8 +74,10 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn user(&mut self, user: &Node<'_>) -> Result<()> {
-        let view: oci::process::User<'_> = user.read()?;
+        let mut view = oci::process::User::of(user);
+        view.locate()?;
         let (uid, gid, umask, groups) = (view.uid(), view.gid(), view.umask(), view.additional_gids());
         let value = User {
             uid: uid.read::<Option<u32>>()?.unwrap_or(0),
@@ -93,8 +100,10 @@ impl Translation<'_, '_> {
 
     /// The five sets. Without `capabilities` the process has none, as under runc: a process is given what
     /// its configuration names, and an upper layer that forgets them shall not hand out root's.
+    #[inline(never)]
     fn capabilities(&mut self, capabilities: &Node<'_>) -> Result<()> {
-        let sets: oci::process::Capabilities<'_> = capabilities.read()?;
+        let mut sets = oci::process::Capabilities::of(capabilities);
+        sets.locate()?;
         let value = Capabilities {
             bounding: self.capability_set(sets.bounding())?,
             effective: self.capability_set(sets.effective())?,
@@ -106,6 +115,7 @@ impl Translation<'_, '_> {
     }
 
     /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).
+    #[inline(never)]
     fn capability_set(&mut self, set: &Node<'_>) -> Result<u64> {
         let mut bits = 0;
         for node in set.list()? {
@@ -117,10 +127,12 @@ impl Translation<'_, '_> {
         Ok(bits)
     }
 
+    #[inline(never)]
     fn rlimits(&mut self, rlimits: &Node<'_>) -> Result<()> {
         let mut seen = 0_u32;
         for node in rlimits.list()? {
-            let view: oci::process::Rlimit<'_> = node.read()?;
+            let mut view = oci::process::Rlimit::of(&node);
+            view.locate()?;
             let (kind, soft, hard) = (view.kind(), view.soft(), view.hard());
             let Some(resource) = find_text(names::RLIMITS, &kind.read()?) else {
                 return Err(kind.refuse("unknown resource limit"));

@@ -19,15 +19,18 @@ use crate::wire::json::{Node, Read, Text};
 const NAME: usize = 255;
 
 impl Translation<'_, '_> {
+    #[inline(never)]
     pub(super) fn cgroup(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
         if self.request.cgroups_disabled {
             self.writer.flag(kind::CGROUP_MANAGER_DISABLED);
         }
         self.cgroups_path(linux.cgroups_path())?;
-        let resources: oci::Resources<'_> = linux.resources().read()?;
+        let mut resources = oci::Resources::of(linux.resources());
+        resources.locate()?;
         self.memory(resources.memory())?;
         self.cpu(resources.cpu())?;
-        let pids: oci::resources::Pids<'_> = resources.pids().read()?;
+        let mut pids = oci::resources::Pids::of(resources.pids());
+        pids.locate()?;
         if let Some(limit) = pids.limit().read::<Option<i64>>()? {
             put(&mut self.writer, pids.limit(), Pids { limit: limit.max(-1) })?;
         }
@@ -41,6 +44,7 @@ impl Translation<'_, '_> {
 
     /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as
     /// long as it is always the same place).
+    #[inline(never)]
     fn cgroups_path(&mut self, node: &Node<'_>) -> Result<()> {
         let mut path = PathBuf::new();
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
@@ -77,8 +81,10 @@ impl Translation<'_, '_> {
         sound(&self.writer, &node)
     }
 
+    #[inline(never)]
     fn memory(&mut self, node: &Node<'_>) -> Result<()> {
-        let memory: oci::resources::Memory<'_> = node.read()?;
+        let mut memory = oci::resources::Memory::of(node);
+        memory.locate()?;
         let value = Memory {
             limit: bytes(memory.limit())?,
             reservation: bytes(memory.reservation())?,
@@ -97,8 +103,10 @@ impl Translation<'_, '_> {
         if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &node, value) }
     }
 
+    #[inline(never)]
     fn cpu(&mut self, node: &Node<'_>) -> Result<()> {
-        let cpu: oci::resources::Cpu<'_> = node.read()?;
+        let mut cpu = oci::resources::Cpu::of(node);
+        cpu.locate()?;
         let value = Cpu {
             shares: given(cpu.shares())?,
             quota: given(cpu.quota())?,
@@ -120,8 +128,10 @@ impl Translation<'_, '_> {
         put(&mut self.writer, &node, Cpuset { cpus, mems })
     }
 
+    #[inline(never)]
     fn block_io(&mut self, node: &Node<'_>) -> Result<()> {
-        let block_io: oci::resources::BlockIo<'_> = node.read()?;
+        let mut block_io = oci::resources::BlockIo::of(node);
+        block_io.locate()?;
         let value = BlockIo {
             weight: weight_of(block_io.weight())?,
             leaf_weight: weight_of(block_io.leaf_weight())?,
@@ -130,7 +140,8 @@ impl Translation<'_, '_> {
             put(&mut self.writer, &node, value)?;
         }
         for node in block_io.weight_device().list()? {
-            let view: oci::resources::WeightDevice<'_> = node.read()?;
+            let mut view = oci::resources::WeightDevice::of(&node);
+            view.locate()?;
             let (major, minor, weight, leaf_weight) =
                 (view.major(), view.minor(), view.weight(), view.leaf_weight());
             if !weight.is_present() && !leaf_weight.is_present() {
@@ -149,7 +160,8 @@ impl Translation<'_, '_> {
             (WRITE_IOPS, block_io.throttle_write_iops_device()),
         ] {
             for node in list.list()? {
-                let view: oci::resources::ThrottleDevice<'_> = node.read()?;
+                let mut view = oci::resources::ThrottleDevice::of(&node);
+                view.locate()?;
                 let (major, minor, rate) = (view.major(), view.minor(), view.rate());
                 self.block_device(&node, knob, major, minor, rate.read()?)?;
             }
@@ -169,8 +181,10 @@ impl Translation<'_, '_> {
         put(&mut self.writer, node, device)
     }
 
+    #[inline(never)]
     fn huge_page(&mut self, node: &Node<'_>) -> Result<()> {
-        let view: oci::resources::HugepageLimit<'_> = node.read()?;
+        let mut view = oci::resources::HugepageLimit::of(node);
+        view.locate()?;
         let (size, limit) = (view.page_size(), view.limit());
         let text = size.read::<Text<'_>>()?;
         let size_name = text.c_str(32, &mut &mut *self.scratch)?;
@@ -184,19 +198,22 @@ impl Translation<'_, '_> {
         put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
     }
 
+    #[inline(never)]
     fn network(&mut self, network: &Node<'_>) -> Result<()> {
-        let view: oci::resources::Network<'_> = network.read()?;
+        let mut view = oci::resources::Network::of(network);
+        view.locate()?;
         let (class_id, priorities) = (view.class_id(), view.priorities());
         let class_id = class_id.read::<Option<u32>>()?;
         if class_id.is_some() {
             put(&mut self.writer, &network, Network { class_id })?;
         }
         for node in priorities.list()? {
-            let view: oci::resources::InterfacePriority<'_> = node.read()?;
+            let mut view = oci::resources::InterfacePriority::of(&node);
+            view.locate()?;
             let (name, priority) = (view.name(), view.priority());
             let name_text = name.read::<Text<'_>>()?;
             // Written as `name priority`, and no interface has a blank in its name.
-            if name_text.is_empty() || name_text.chars().any(|c| c.is_whitespace() || c == '/') {
+            if name_text.is_empty() || name_text.has(|c| c.is_whitespace() || c == '/') {
                 return Err(name.refuse("not the name of a network interface"));
             }
             let value = NetworkPriority {
@@ -208,15 +225,17 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn rdma(&mut self, rdma: &Node<'_>) -> Result<()> {
         for (key, node) in rdma.members()? {
-            let limits: oci::resources::Rdma<'_> = node.read()?;
+            let mut limits = oci::resources::Rdma::of(&node);
+            limits.locate()?;
             let handles = limits.hca_handles().read::<Option<u32>>()?;
             let objects = limits.hca_objects().read::<Option<u32>>()?;
             if handles.is_none() && objects.is_none() {
                 return Err(node.refuse("expected hcaHandles, hcaObjects or both"));
             }
-            if key.is_empty() || key.chars().any(char::is_whitespace) {
+            if key.is_empty() || key.has(char::is_whitespace) {
                 return Err(node.refuse("not the name of a device"));
             }
             let device = key.c_str(NAME, &mut &mut *self.scratch)?;
@@ -226,9 +245,10 @@ impl Translation<'_, '_> {
     }
 
     /// Files of v2 by name, also ones that we have never heard of.
+    #[inline(never)]
     fn unified(&mut self, unified: &Node<'_>) -> Result<()> {
         for (key, node) in unified.members()? {
-            if key.is_empty() || key == "." || key == ".." || key.chars().any(|c| c == '/') {
+            if key.is_empty() || key == "." || key == ".." || key.has(|c| c == '/') {
                 return Err(node.refuse("not the name of a file"));
             }
             let mut room = &mut *self.scratch;

@@ -101,9 +101,9 @@ impl<'a> Node<'a> {
         Ok(Members { node: *self, walk: self.walk(Kind::Object, "expected an object")? })
     }
 
-    /// Itself where it is there; an absent one is refused by name.
-    pub fn required(self) -> Result<Node<'a>> {
-        if self.is_present() { Ok(self) } else { Err(self.refuse("missing")) }
+    /// Refuses an absent one by name.
+    pub fn required(&self) -> Result<()> {
+        if self.is_present() { Ok(()) } else { Err(self.refuse("missing")) }
     }
 
     /// Whether it is there and not `null`.
@@ -137,6 +137,10 @@ impl<'a> Node<'a> {
         Error::refused(self.document.name, format_args!("{}{reason}", Path(self)))
     }
 
+    pub(super) fn escaped(&self) -> &'a str {
+        self.value.escaped()
+    }
+
     fn inner(&self, value: Value<'a>) -> Node<'a> {
         Node { document: self.document, value, absent: None }
     }
@@ -158,18 +162,23 @@ impl<'a> Node<'a> {
         Ok(self.value)
     }
 
-    fn unsigned(&self, most: u64) -> Result<u64> {
-        let digits = self.digits()?;
-        match serde_json_core::from_str::<u64>(digits) {
-            Ok((number, _)) if number <= most => Ok(number),
-            _ => Err(self.refuse(format_args!("expected a number from 0 to {most}"))),
-        }
+    /// Refuses what is not a string.
+    #[inline(never)]
+    fn string(&self) -> Result<()> {
+        self.expect(Kind::String, "expected a string").map(|_| ())
     }
 
-    fn signed(&self, least: i64, most: i64) -> Result<i64> {
+    /// The number in two's complement.
+    #[inline(never)]
+    fn number(&self, least: i64, most: u64) -> Result<u64> {
         let digits = self.digits()?;
-        match serde_json_core::from_str::<i64>(digits) {
-            Ok((number, _)) if (least..=most).contains(&number) => Ok(number),
+        let (positive, negative) = match digits.strip_prefix('-') {
+            None => (digits.parse().ok(), None),
+            Some(digits) => (None, digits.parse::<u64>().ok()),
+        };
+        match (positive, negative) {
+            (Some(number), _) if number <= most => Ok(number),
+            (_, Some(number)) if least < 0 && number <= least.unsigned_abs() => Ok(number.wrapping_neg()),
             _ => Err(self.refuse(format_args!("expected a number from {least} to {most}"))),
         }
     }
@@ -198,9 +207,10 @@ impl<'a, T: Read<'a>> Read<'a> for Option<T> {
 }
 
 impl<'a> Read<'a> for Text<'a> {
+    #[inline(always)]
     fn read(node: &Node<'a>) -> Result<Self> {
-        let value = node.expect(Kind::String, "expected a string")?;
-        Ok(Text::new(value.escaped(), *node))
+        node.string()?;
+        Ok(Text::new(*node))
     }
 }
 
@@ -211,35 +221,17 @@ impl<'a> Read<'a> for bool {
     }
 }
 
-impl<'a> Read<'a> for u64 {
-    fn read(node: &Node<'a>) -> Result<Self> {
-        node.unsigned(u64::MAX)
-    }
+macro_rules! read_numbers {
+    ($($type:ident)*) => {$(
+        impl<'a> Read<'a> for $type {
+            fn read(node: &Node<'a>) -> Result<Self> {
+                node.number($type::MIN as i64, $type::MAX as u64).map(|number| number as $type)
+            }
+        }
+    )*};
 }
 
-impl<'a> Read<'a> for u32 {
-    fn read(node: &Node<'a>) -> Result<Self> {
-        node.unsigned(u32::MAX.into()).map(|number| number as u32)
-    }
-}
-
-impl<'a> Read<'a> for u16 {
-    fn read(node: &Node<'a>) -> Result<Self> {
-        node.unsigned(u16::MAX.into()).map(|number| number as u16)
-    }
-}
-
-impl<'a> Read<'a> for i64 {
-    fn read(node: &Node<'a>) -> Result<Self> {
-        node.signed(i64::MIN, i64::MAX)
-    }
-}
-
-impl<'a> Read<'a> for i32 {
-    fn read(node: &Node<'a>) -> Result<Self> {
-        node.signed(i32::MIN.into(), i32::MAX.into()).map(|number| number as i32)
-    }
-}
+read_numbers! { u64 u32 u16 i64 i32 }
 
 /// The elements of an array, as nodes.
 #[derive(Clone)]
@@ -267,9 +259,8 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, Node<'a>);
 
     fn next(&mut self) -> Option<(Text<'a>, Node<'a>)> {
-        let (key, value) = self.walk.member()?;
-        let node = self.node.inner(value);
-        Some((Text::new(key, node), node))
+        let (key, value) = self.walk.pair()?;
+        Some((Text::new(self.node.inner(key)), self.node.inner(value)))
     }
 }
 
@@ -284,7 +275,7 @@ impl fmt::Display for Path<'_, '_> {
         let mut path = Clipped { f, left: Some(limits::JSON_PATH) };
         let mut dot = "";
         while here.raw().as_ptr() != place {
-            if let Some((key, value)) = here.members().find(|(_, value)| value.holds(place)) {
+            if let Some((key, value)) = here.members().find(|(key, value)| holds(key, *value, place)) {
                 write!(path, "{dot}{}", Bytes(key.as_bytes()))?;
                 here = value;
             } else if let Some((index, value)) =
@@ -303,6 +294,11 @@ impl fmt::Display for Path<'_, '_> {
         }
         if dot.is_empty() { Ok(()) } else { f.write_str(": ") }
     }
+}
+
+/// Whether `place` is in a member: in its value, or its key, which stands where its member does.
+fn holds(key: &str, value: Value<'_>, place: *const u8) -> bool {
+    value.holds(place) || key.as_ptr() == place.wrapping_add(1)
 }
 
 /// Lets a path through up to its bound, so that the reason after it still fits an error.

@@ -10,13 +10,18 @@ use crate::error::Result;
 /// A located string. It knows its node, so that what makes of it nothing good can be refused by path.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
-    escaped: &'a str,
     node: Node<'a>,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(escaped: &'a str, node: Node<'a>) -> Self {
-        Self { escaped, node }
+    pub(super) fn new(node: Node<'a>) -> Self {
+        Self { node }
+    }
+
+    /// The string as it is written.
+    #[inline(never)]
+    fn escaped(&self) -> &'a str {
+        self.node.escaped()
     }
 
     /// Where it stands, for `refuse`. A key stands where its member does.
@@ -26,23 +31,23 @@ impl<'a> Text<'a> {
 
     /// The string itself if nothing in it is escaped.
     pub fn as_plain(&self) -> Option<&'a str> {
-        if is_escaped(self.escaped) { None } else { Some(self.escaped) }
+        Some(self.escaped()).filter(|text| !is_escaped(text))
     }
 
     /// The decoded string, in pieces.
     pub fn pieces(&self) -> Pieces<'a> {
-        Pieces { rest: self.escaped }
+        Pieces { rest: self.escaped() }
     }
 
     /// The decoded string, by characters.
-    pub fn chars(&self) -> impl Iterator<Item = char> + use<'a> {
-        self.pieces().flat_map(|piece| {
-            let (run, one) = match piece {
-                Piece::Run(run) => (run, None),
-                Piece::Char(char) => ("", Some(char)),
-            };
-            run.chars().chain(one)
-        })
+    pub fn chars(&self) -> Chars<'a> {
+        Chars { pieces: self.pieces(), run: "".chars() }
+    }
+
+    /// Whether it has such a character.
+    #[inline(never)]
+    pub fn has(&self, wanted: fn(char) -> bool) -> bool {
+        self.chars().any(wanted)
     }
 
     /// Hands the decoded string over as one or more `&str`.
@@ -110,7 +115,7 @@ impl<'a> Text<'a> {
 
     /// Whether the string is `""`.
     pub fn is_empty(&self) -> bool {
-        self.escaped.is_empty()
+        self.escaped().is_empty()
     }
 
     /// Whether the decoded string begins with `first`: `\/` is a slash too.
@@ -126,13 +131,13 @@ impl<'a> Text<'a> {
 
 impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
-        same(self.escaped, other)
+        same(self.escaped(), other)
     }
 }
 
 impl PartialEq<&str> for Text<'_> {
     fn eq(&self, other: &&str) -> bool {
-        same(self.escaped, other)
+        same(self.escaped(), other)
     }
 }
 
@@ -198,6 +203,31 @@ impl<'a> Iterator for Pieces<'a> {
             }
             // serde-json-core takes every escape but surrogates (and would repeat its error for ever).
             Err(_) => Some(self.surrogate()),
+        }
+    }
+}
+
+/// The characters of a decoded string, in order.
+#[derive(Clone)]
+pub struct Chars<'a> {
+    pieces: Pieces<'a>,
+    /// What is left of the last run.
+    run: core::str::Chars<'a>,
+}
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<char> {
+        loop {
+            if let Some(char) = self.run.next() {
+                return Some(char);
+            }
+            match self.pieces.next()? {
+                Piece::Run(run) => self.run = run.chars(),
+                Piece::Char(char) => return Some(char),
+            }
         }
     }
 }

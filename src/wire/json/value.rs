@@ -79,8 +79,13 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn member(&mut self) -> Option<(&'a str, Value<'a>)> {
-        let key = self.element()?;
-        Some((key.escaped(), self.element()?))
+        let (key, value) = self.pair()?;
+        Some((key.escaped(), value))
+    }
+
+    /// Key and value, both as they are written.
+    pub(super) fn pair(&mut self) -> Option<(Value<'a>, Value<'a>)> {
+        Some((self.element()?, self.element()?))
     }
 
     pub(super) fn element(&mut self) -> Option<Value<'a>> {
