@@ -62,6 +62,7 @@ impl Slot {
 }
 
 impl Drop for Slot {
+    #[inline(never)]
     fn drop(&mut self) {
         self.place().taken.store(false, Ordering::Release);
     }

@@ -6,10 +6,9 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Root;
 use super::filesystem::Filesystem;
 use super::mount::{attach, place};
-use super::resolve::Missing;
+use super::{Root, call};
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
 use crate::plan::mount::Mount;
@@ -22,7 +21,7 @@ const PLAIN: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUN
 
 /// One mount entry.
 pub fn mount(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()> {
-    let (place, _) = place(root, mount, || Ok(Missing::Directory), false)?;
+    let (place, _) = place(root, mount, None, false)?;
     let (mut v1, mut unified) = (false, None);
     for hierarchy in setup.each::<Hierarchy<'_>>() {
         let hierarchy = hierarchy?;
@@ -71,8 +70,7 @@ fn all(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, place: &OwnedFd) -> Res
     }
     match mount.set & libc::MOUNT_ATTR_RDONLY {
         0 => Ok(()),
-        _ => sys::set_attributes(&tmpfs, Reach::One, &Attributes::READ_ONLY)
-            .context("mount_setattr", shown(at)),
+        _ => call::set_attributes(&tmpfs, Reach::One, &Attributes::READ_ONLY, at),
     }
 }
 
@@ -98,7 +96,7 @@ fn one(root: &Root, mount: &Mount<'_>, hierarchy: &Hierarchy<'_>) -> Result<Owne
     let set = if guarded { set | libc::MOUNT_ATTR_RDONLY } else { set };
     // atime values have to be cleared before they are set, and mean nothing here.
     let attributes = Attributes::new(set & !libc::MOUNT_ATTR__ATIME, 0);
-    sys::set_attributes(&tree, Reach::Tree, &attributes).context("mount_setattr", &path)?;
+    call::set_attributes(&tree, Reach::Tree, &attributes, path.as_cstr())?;
     Ok(tree)
 }
 

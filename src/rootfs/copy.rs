@@ -3,18 +3,18 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, Stat, Uid};
 use rustix::io::Errno;
 
-use super::resolve;
+use super::{call, resolve};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::text::shown;
 
 /// Copies the tree at `from` into the directory `to`: content, modes, owners, links; not times.
 pub fn tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    let stat = rustix::fs::fstat(from).context("fstat", ".")?;
+    let stat = call::fstat(from, c".")?;
     level(from, to, limits::COPY_DEPTH)?;
     own(to, c"", &stat).context("chown", ".")
 }
@@ -40,15 +40,14 @@ fn level(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
 
 /// One entry: what was looked at is what is copied, even if something else takes its place meanwhile.
 fn copy(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let source = rustix::fs::openat(from, name, flags, Mode::empty()).context("open", shown(name))?;
-    let stat = rustix::fs::fstat(&source).context("fstat", shown(name))?;
+    let source = call::open(from.as_fd(), name, OFlags::PATH | OFlags::NOFOLLOW)?;
+    let stat = call::fstat(&source, name)?;
     let mode = Mode::from_raw_mode(stat.st_mode);
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             rustix::fs::mkdirat(to, name, mode).context("mkdirat", shown(name))?;
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let below = rustix::fs::openat(to, name, flags, Mode::empty()).context("open", shown(name))?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let below = call::open(to.as_fd(), name, flags)?;
             level(&source, &below, depth)?;
         }
         FileType::Symlink => {
@@ -56,9 +55,9 @@ fn copy(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result<()> {
             rustix::fs::symlinkat(target.as_cstr(), to, name).context("symlinkat", shown(name))?;
         }
         FileType::RegularFile => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(from, name, flags, Mode::empty()).context("open", shown(name))?;
-            let same = rustix::fs::fstat(&opened).context("fstat", shown(name))?;
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let opened = call::open(from.as_fd(), name, flags)?;
+            let same = call::fstat(&opened, name)?;
             if (same.st_dev, same.st_ino) != (stat.st_dev, stat.st_ino) {
                 return Err(Error::refused("copy", format_args!("{} was exchanged meanwhile", shown(name))));
             }

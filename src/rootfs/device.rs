@@ -6,7 +6,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use super::{Root, mount, resolve};
+use super::{Root, call, mount, resolve};
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
 use crate::plan::device::Device;
@@ -108,19 +108,16 @@ fn make(directory: BorrowedFd<'_>, name: &CStr, device: &Device<'_>) -> Result<(
 
 /// Binds the host's node of the same path, if it is the same device.
 fn bind(place: &OwnedFd, device: &Device<'_>) -> Result<()> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let host =
-        rustix::fs::openat(CWD, device.path, flags, Mode::empty()).context("open", shown(device.path))?;
-    let stat = rustix::fs::fstat(&host).context("fstat", shown(device.path))?;
+    let host = call::open(CWD, device.path, OFlags::PATH | OFlags::NOFOLLOW)?;
+    let stat = call::fstat(&host, device.path)?;
     if !is(&stat, device) {
         return Err(Error::refused(
             "devices",
             format_args!("{} is another device on the host", shown(device.path)),
         ));
     }
-    let tree =
-        sys::clone_tree(host.as_fd(), c"", Reach::One, false).context("open_tree", shown(device.path))?;
-    sys::attach(&tree, place).context("move_mount", shown(device.path))
+    let tree = call::copy(&host, Reach::One, device.path)?;
+    call::attach(&tree, place, device.path)
 }
 
 fn number(device: &Device<'_>) -> u64 {
@@ -156,5 +153,5 @@ pub fn console(slave: BorrowedFd<'_>) -> Result<()> {
     }
     .context("open", AT)?;
     let tree = sys::clone_tree(slave, c"", Reach::One, false).context("open_tree", AT)?;
-    sys::attach(&tree, &place).context("move_mount", AT)
+    call::attach(&tree, &place, c"/dev/console")
 }

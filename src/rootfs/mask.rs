@@ -4,16 +4,17 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::call;
 use super::filesystem::Filesystem;
 use super::mount::is_device_directory;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::plan::mount::Mount;
 use crate::plan::{self, Plan, kind};
-use crate::sys::mount::{self, Attributes, Reach};
+use crate::sys::mount::{Attributes, Reach};
 use crate::text::shown;
 
 /// The last changes to the mounts: after the console (which may need a file in /dev) and the sysctls (in /proc/sys).
@@ -44,11 +45,9 @@ pub fn seal(plan: &Plan<'_>) -> Result<()> {
     for path in plan.strings(kind::READONLY_PATH) {
         let path = path?;
         let Some(place) = find(path)? else { continue };
-        let tree =
-            mount::clone_tree(place.as_fd(), c"", Reach::Tree, false).context("open_tree", shown(path))?;
-        mount::set_attributes(&tree, Reach::Tree, &Attributes::READ_ONLY)
-            .context("mount_setattr", shown(path))?;
-        mount::attach(&tree, &place).context("move_mount", shown(path))?;
+        let tree = call::copy(&place, Reach::Tree, path)?;
+        call::set_attributes(&tree, Reach::Tree, &Attributes::READ_ONLY, path)?;
+        call::attach(&tree, &place, path)?;
     }
     masked(plan)
 }
@@ -59,29 +58,17 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
     for path in plan.strings(kind::MASKED_PATH) {
         let path = path?;
         let Some(place) = find(path)? else { continue };
-        let stat = rustix::fs::fstat(&place).context("fstat", shown(path))?;
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let cover = match (directory, &null, &nothing) {
-            (false, Some(null), _) | (true, _, Some(null)) => {
-                mount::clone_tree(AsFd::as_fd(null), c"", Reach::One, false)
-                    .context("open_tree", shown(path))?
-            }
-            (false, None, _) => {
-                let device = null_device()?;
-                let copy = mount::clone_tree(device.as_fd(), c"", Reach::One, false)
-                    .context("open_tree", "/dev/null")?;
-                null = Some(device);
-                copy
-            }
-            (true, _, None) => {
-                // Only what is mounted in our namespace can be copied: the first is the one that the others come from.
-                let tmpfs = nowhere(path)?;
-                mount::attach(&tmpfs, &place).context("move_mount", shown(path))?;
-                nothing = Some(tmpfs);
+        let directory = call::is_directory(&place, path)?;
+        let cover = match if directory { &nothing } else { &null } {
+            Some(first) => call::copy(first, Reach::One, path)?,
+            // Only what is mounted in our namespace can be copied: the first is the one that the others come from.
+            None if directory => {
+                call::attach(nothing.insert(nowhere(path)?), &place, path)?;
                 continue;
             }
+            None => call::copy(null.insert(null_device()?), Reach::One, c"/dev/null")?,
         };
-        mount::attach(&cover, &place).context("move_mount", shown(path))?;
+        call::attach(&cover, &place, path)?;
     }
     Ok(())
 }
@@ -89,7 +76,7 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
 /// An empty read-only tmpfs over a directory.
 pub(super) fn empty(path: &CStr) -> Result<()> {
     let Some(place) = find(path)? else { return Ok(()) };
-    mount::attach(&nowhere(path)?, &place).context("move_mount", shown(path))
+    call::attach(&nowhere(path)?, &place, path)
 }
 
 /// An empty read-only tmpfs, mounted nowhere yet.
@@ -103,9 +90,8 @@ pub(super) fn nowhere(at: &CStr) -> Result<OwnedFd> {
 
 /// The container's /dev/null, and really the null device: what covers must not be the container's choice (CVE-2025-31133).
 fn null_device() -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let null = rustix::fs::openat(CWD, c"/dev/null", flags, Mode::empty()).context("open", "/dev/null")?;
-    let stat = rustix::fs::fstat(&null).context("fstat", "/dev/null")?;
+    let null = call::open(CWD, c"/dev/null", OFlags::PATH | OFlags::NOFOLLOW)?;
+    let stat = call::fstat(&null, c"/dev/null")?;
     let character = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     if character && stat.st_rdev == rustix::fs::makedev(1, 3) {
         Ok(null)
@@ -126,5 +112,5 @@ fn find(path: &CStr) -> Result<Option<OwnedFd>> {
 
 fn set_readonly(path: &CStr) -> Result<()> {
     let Some(place) = find(path)? else { return Ok(()) };
-    mount::set_attributes(&place, Reach::One, &Attributes::READ_ONLY).context("mount_setattr", shown(path))
+    call::set_attributes(&place, Reach::One, &Attributes::READ_ONLY, path)
 }

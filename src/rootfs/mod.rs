@@ -7,6 +7,7 @@
 //! Called by init only, in this order: [`isolate`], [`mounts`], [`devices`], (hooks), [`enter`], [`console`],
 //! [`seal`], which makes /proc/sys read-only. Modes are meant as they are written: init has no umask meanwhile.
 
+mod call;
 mod cgroup;
 mod copy;
 mod device;

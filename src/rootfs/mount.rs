@@ -3,12 +3,12 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::filesystem::{self, Filesystem};
 use super::resolve::{self, Missing};
-use super::{Root, cgroup, copy, pivot};
+use super::{Root, call, cgroup, copy, pivot};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::mount::{Mount, NO_BIND, RBIND};
@@ -48,9 +48,9 @@ pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>) -> Result<()> {
     }
     let mut late_mounts = Late::new();
     plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, &mut late_mounts))?;
-    late_mounts.iter().try_for_each(|mount| {
-        sys::set_attributes(mount, Reach::One, &Attributes::READ_ONLY).context("mount_setattr", "tmpfs")
-    })
+    late_mounts
+        .iter()
+        .try_for_each(|mount| call::set_attributes(mount, Reach::One, &Attributes::READ_ONLY, c"tmpfs"))
 }
 
 fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late) -> Result<()> {
@@ -67,7 +67,7 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
     if mount.data.is_some_and(|data| !filesystem::fits(data)) {
         return whole(root, mount, fstype);
     }
-    let (place, made) = place(root, mount, || Ok(Missing::Directory), fstype == c"proc")?;
+    let (place, made) = place(root, mount, None, fstype == c"proc")?;
     let tree = match new(mount, fstype, &place, made, b"") {
         // The group `tty` of the usual `gid=5` need not be mapped in a user namespace.
         Err(error)
@@ -82,7 +82,7 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
         Err(error) if fstype == c"sysfs" && error.errno() == Some(Errno::PERM) => {
             let tree = sys::clone_tree(CWD, c"/sys", Reach::Tree, false).context("open_tree", "/sys")?;
             let readonly = Attributes::new(mount.set & !ATIME | libc::MOUNT_ATTR_RDONLY, 0);
-            sys::set_attributes(&tree, Reach::Tree, &readonly).context("mount_setattr", "/sys")?;
+            call::set_attributes(&tree, Reach::Tree, &readonly, c"/sys")?;
             tree
         }
         tree => tree?,
@@ -93,10 +93,9 @@ fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late)
     attach(&tree, mount, &place)?;
     // /dev waits longer, for its devices (see `seal`).
     if late(mount) && !is_device_directory(mount.destination) {
-        late_mounts
-            .push(tree)
-            .or_else(|tree| sys::set_attributes(&tree, Reach::One, &Attributes::READ_ONLY))
-            .context("mount_setattr", shown(mount.destination))?;
+        late_mounts.push(tree).or_else(|tree| {
+            call::set_attributes(&tree, Reach::One, &Attributes::READ_ONLY, mount.destination)
+        })?;
     }
     Ok(())
 }
@@ -113,7 +112,7 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &
     filesystem.superblock(superblock & !readonly, 0)?;
     if fstype == c"tmpfs" && !made && !filesystem::has(mount.data, b"mode") {
         // As the directory that it hides, so that /tmp stays 1777.
-        let mode = rustix::fs::fstat(place).context("fstat", shown(mount.destination))?.st_mode & 0o7777;
+        let mode = call::fstat(place, mount.destination)?.st_mode & 0o7777;
         let mut text = heapless::String::<8>::new();
         let _ = core::fmt::write(&mut text, format_args!("{mode:o}\0"));
         filesystem.string(c"mode", CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"755"))?;
@@ -126,7 +125,7 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &
 /// mount(2), for options that are too long for fsconfig(2). Directories only: its target is the working directory.
 fn whole(root: &Root, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     let at = shown(mount.destination);
-    let (place, _) = place(root, mount, || Ok(Missing::Directory), false)?;
+    let (place, _) = place(root, mount, None, false)?;
     rustix::process::fchdir(&place).context("fchdir", &at)?;
     let flags = rustix::mount::MountFlags::from_bits_retain(mount.superblock as u32);
     rustix::mount::mount(mount.source.unwrap_or(fstype), c".", fstype, flags, mount.data)
@@ -148,22 +147,15 @@ fn bind(root: &Root, mount: &Mount<'_>) -> Result<()> {
     let reach = if mount.bind == RBIND { Reach::Tree } else { Reach::One };
     let tree =
         sys::clone_tree(CWD, source, reach, mount.source_nofollow).context("open_tree", shown(source))?;
-    let kind_of_source = || {
-        let stat = rustix::fs::fstat(&tree).context("fstat", shown(source))?;
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        Ok(if directory { Missing::Directory } else { Missing::File })
-    };
     let procfs = is_whole_procfs(&tree);
-    let (place, _) = place(root, mount, kind_of_source, procfs)?;
+    let (place, _) = place(root, mount, Some(&tree), procfs)?;
     attributes(&tree, mount)?;
     attach(&tree, mount, &place)
 }
 
 /// `copy-symlink`: makes the source's link again. False if the source is no link.
 fn copied_link(root: &Root, destination: &CStr, source: &CStr) -> Result<bool> {
-    let at =
-        rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .context("open", shown(source))?;
+    let at = call::open(CWD, source, OFlags::PATH | OFlags::NOFOLLOW)?;
     let target = match resolve::link(&at, c"") {
         Ok(target) => target,
         Err(Errno::INVAL | Errno::NOENT) => return Ok(false),
@@ -197,7 +189,7 @@ fn remount(root: &Root, mount: &Mount<'_>) -> Result<()> {
 
 /// Puts a finished mount in place.
 pub(super) fn attach(tree: &OwnedFd, mount: &Mount<'_>, place: &OwnedFd) -> Result<()> {
-    sys::attach(tree, place).context("move_mount", shown(mount.destination))?;
+    call::attach(tree, place, mount.destination)?;
     // Only now: below a shared mount it has just become shared.
     propagation(tree, mount)
 }
@@ -217,8 +209,7 @@ fn attributes(tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
     {
         if set | clear != 0 {
             let clear = if (set | clear) & ATIME != 0 { clear | ATIME } else { clear };
-            sys::set_attributes(tree, reach, &Attributes::new(set, clear))
-                .context("mount_setattr", shown(mount.destination))?;
+            call::set_attributes(tree, reach, &Attributes::new(set, clear), mount.destination)?;
         }
     }
     Ok(())
@@ -231,11 +222,12 @@ pub(super) fn late(mount: &Mount<'_>) -> bool {
     readonly && filled && mount.bind == NO_BIND && !mount.remount
 }
 
-/// A descriptor of the destination, and whether it had to be made. `procfs`: what comes there is a whole procfs.
+/// A descriptor of the destination, and whether it had to be made: a directory, or what `source` is. `procfs`: what comes
+/// there is a whole procfs.
 pub(super) fn place(
     root: &Root,
     mount: &Mount<'_>,
-    missing: impl FnOnce() -> Result<Missing>,
+    source: Option<&OwnedFd>,
     procfs: bool,
 ) -> Result<(OwnedFd, bool)> {
     let at = mount.destination;
@@ -262,7 +254,11 @@ pub(super) fn place(
             Ok((place, false))
         }
         Err(Errno::NOENT) => {
-            let place = resolve::make(root.as_fd(), at, missing()?);
+            let missing = match source {
+                Some(source) if !call::is_directory(source, mount.source.unwrap_or(at))? => Missing::File,
+                _ => Missing::Directory,
+            };
+            let place = resolve::make(root.as_fd(), at, missing);
             Ok((place.context("mkdirat", shown(at))?, true))
         }
         Err(Errno::LOOP) if fixed => Err(refused(at, "must not be a symbolic link in the rootfs")),
@@ -332,8 +328,7 @@ fn is_in_procfs(root: &Root, place: &OwnedFd) -> Result<bool> {
     let Ok(proc) = resolve::open(root.as_fd(), c"/proc", OFlags::empty(), ResolveFlags::empty()) else {
         return Ok(false);
     };
-    let device = |descriptor| rustix::fs::fstat(descriptor).context("fstat", "/proc").map(|stat| stat.st_dev);
-    Ok(device(place)? == device(&proc)?)
+    Ok(call::fstat(place, c"/proc")?.st_dev == call::fstat(&proc, c"/proc")?.st_dev)
 }
 
 fn is_procfs(descriptor: &OwnedFd) -> bool {

@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
-use super::Root;
+use super::{Root, call};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::namespace::Namespace;
@@ -29,21 +29,19 @@ pub fn isolate(plan: &Plan<'_>) -> Result<Root> {
     for namespace in plan.each::<Namespace<'_>>() {
         namespaces |= namespace?.flag;
     }
-    let path =
-        rustix::fs::openat(CWD, root.path, DIRECTORY, Mode::empty()).context("open", shown(root.path))?;
+    let path = call::open(CWD, root.path, DIRECTORY)?;
     let mut root_of_container = Root { directory: path, namespaces };
     if !root_of_container.owns(libc::CLONE_NEWNS) {
         // Then mounts are the host's business: they are neither made nor changed, see `mounts` and `enter`.
         return Ok(root_of_container);
     }
-    let host = rustix::fs::openat(CWD, c"/", DIRECTORY, Mode::empty()).context("open", "/")?;
+    let host = call::open(CWD, c"/", DIRECTORY)?;
     propagate(&host, early(root.propagation)).context("mount_setattr", "/")?;
     if !cut_off(root.propagation) {
         private_parent(&root_of_container.directory).context("mount_setattr", shown(root.path))?;
     }
-    let tree = mount::clone_tree(root_of_container.as_fd(), c"", Reach::Tree, false)
-        .context("open_tree", shown(root.path))?;
-    mount::attach(&tree, &root_of_container).context("move_mount", shown(root.path))?;
+    let tree = call::copy(&root_of_container.directory, Reach::Tree, root.path)?;
+    call::attach(&tree, &root_of_container.directory, root.path)?;
     root_of_container.directory = tree;
     Ok(root_of_container)
 }
@@ -56,7 +54,7 @@ pub fn enter(root: Root, plan: &Plan<'_>) -> Result<()> {
         rustix::process::chroot(c".").context("chroot", shown(config.path))?;
         return rustix::process::chdir(c"/").context("chdir", "/");
     }
-    let host = rustix::fs::openat(CWD, c"/", DIRECTORY, Mode::empty()).context("open", "/")?;
+    let host = call::open(CWD, c"/", DIRECTORY)?;
     let pivoted = if config.no_pivot { Err(Errno::INVAL) } else { rustix::process::pivot_root(c".", c".") };
     match pivoted {
         Ok(()) => {
@@ -109,7 +107,7 @@ fn cover(root: &Root, host: &OwnedFd, path: &CStr) -> Result<()> {
             Err(errno) => return Err(Error::system("umount2", shown(name), errno)),
         }
     }
-    mount::attach(root, host).context("move_mount", shown(path))?;
+    call::attach(&root.directory, host, path)?;
     rustix::process::chroot(c".").context("chroot", shown(path))
 }
 
