@@ -10,7 +10,7 @@ use core::ffi::CStr;
 
 use super::record::Record;
 use super::store::{Entry, Store};
-use super::{Container, Init};
+use super::{Container, Init, announce};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Plan, hook, kind};
@@ -51,9 +51,8 @@ impl<'a> Container<'a> {
         let locked = self.entry.lock();
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
-        let forgotten = self.store.remove(self.id, &self.entry);
-        self.init = None;
-        let hooks = self.run_hooks(hook::POSTSTOP, b"stopped", &mut |error| {
+        let forgotten = self.store.remove(self.id, self.entry);
+        let hooks = announce::run(hook::POSTSTOP, (self.id, &self.plan), (b"stopped", 0), &mut |error| {
             warn(&error);
             Ok(())
         });
@@ -102,7 +101,7 @@ pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error
     entry.lock()?;
     let container = match Container::restore(store, id, entry) {
         // A plan that was never written whole: there was nothing before it.
-        Err(_) if force => return store.remove(id, &store.entry(id)?),
+        Err(_) if force => return store.remove(id, store.entry(id)?),
         done => done?,
     };
     if container.init.is_some() && !force {

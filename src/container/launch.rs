@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use super::identity::Identity;
 use super::record::Record;
 use super::store::Store;
-use super::{Container, Init, config};
+use super::{Container, Init, announce, config};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result};
@@ -232,8 +232,8 @@ impl<'a> Container<'a> {
                     speaker = stage::INIT;
                 }
                 Answer::HooksPlease => {
-                    self.run_hooks(hook::PRESTART, b"creating", &mut Err)?;
-                    self.run_hooks(hook::CREATE_RUNTIME, b"creating", &mut Err)?;
+                    self.run_hooks(hook::PRESTART, b"creating")?;
+                    self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
                     channel.send_simple(Kind::HooksDone)?;
                 }
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
@@ -244,7 +244,7 @@ impl<'a> Container<'a> {
             }
         }
         // A process that could not be told that it started must not go on (runtime-spec 1.3).
-        self.run_hooks(hook::POSTSTART, b"running", &mut Err)
+        self.run_hooks(hook::POSTSTART, b"running")
     }
 
     /// Stage 1 has made init and exits.
@@ -277,19 +277,10 @@ impl<'a> Container<'a> {
         Ok(())
     }
 
-    /// Runs the hooks of a stage that belong to the runtime; `failed` decides whether a failure ends it.
-    pub(super) fn run_hooks(
-        &self,
-        stage: u32,
-        status: &[u8],
-        failed: &mut dyn FnMut(Error) -> Result<()>,
-    ) -> Result<()> {
-        if !hooks::any(stage, &self.plan)? {
-            return Ok(());
-        }
+    /// Runs the hooks of a stage; the first that fails ends it.
+    fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
-        let state = self.state_for_hooks(status, pid)?;
-        hooks::each(stage, &self.plan, state, failed)
+        announce::run(stage, (self.id, &self.plan), (status, pid), &mut Err)
     }
 
     /// A child that was killed says nothing; the cgroup may know why.

@@ -22,7 +22,7 @@ struct Options {
     /// Directory of the programs under test: floor, launch, ours.
     programs: PathBuf,
     runtime: PathBuf,
-    /// A bundle whose root holds `/bin/true`; also room for state roots.
+    /// A bundle whose root holds `/bin/true`.
     bundle: PathBuf,
     runs: usize,
     idle_runs: usize,
@@ -73,12 +73,17 @@ struct Contender {
     hide_unified: bool,
 }
 
+/// On a tmpfs, as /run is on every distribution: a journal's moods are none of the runtimes' doing.
+fn state_root(name: &str) -> String {
+    format!("/dev/shm/minirunc-bench-{}-{name}", std::process::id())
+}
+
 fn contenders(options: &Options) -> Vec<Contender> {
     let bundle = options.bundle.display().to_string();
     let rootfs = format!("{bundle}/rootfs");
     let id = |name: &str| format!("bench-{}-{name}", std::process::id());
     let oci = |name: &'static str, program: &Path| {
-        let state = format!("{bundle}/state-{name}");
+        let state = state_root(name);
         let program = program.display().to_string();
         vec![program, "--root".into(), state, "run".into(), "--bundle".into(), bundle.clone(), id(name)]
     };
@@ -235,5 +240,8 @@ fn main() -> ExitCode {
         measure(&options, &all, runs, 0, &format!("back to back, {runs} runs in {ROUNDS} blocks each"));
     let title = format!("{idle_ms} ms idle before each of {idle_runs} runs in {ROUNDS} blocks each");
     let idle = measure(&options, &all, idle_runs, idle_ms, &title);
+    for name in ["minirunc", "runc", "crun"] {
+        let _ = std::fs::remove_dir_all(state_root(name));
+    }
     if tight && idle { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
