@@ -16,6 +16,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Result;
 use crate::wire::json::Node;
 pub use config::Config;
 pub use linux::Linux;
@@ -38,6 +39,13 @@ impl<'a> Places<'a> {
     #[inline(never)]
     fn of(node: &Node<'a>) -> Self {
         Self([*node; MOST])
+    }
+
+    #[inline(never)]
+    fn locate(&mut self, names: &'static [&'static str]) -> Result<()> {
+        // Nothing has been located yet: each place is the whole.
+        let [whole, ..] = self.0;
+        whole.locate(names, &mut self.0)
     }
 }
 
@@ -72,9 +80,7 @@ macro_rules! view {
 
                 /// Finds the properties that are there.
                 pub fn locate(&mut self) -> $crate::error::Result<()> {
-                    // Nothing has been located yet: each place is the whole.
-                    let whole = self.0.0[0];
-                    whole.locate(&[$($key),*], &mut self.0.0)
+                    self.0.locate(&[$($key),*])
                 }
             }
 

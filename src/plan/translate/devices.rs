@@ -63,7 +63,7 @@ impl Translation<'_, '_> {
         }
         for ((path, major, minor), _) in NODES.into_iter().zip(replaced).filter(|(_, replaced)| !replaced) {
             let device = Device { path, file_type: CHAR, major, minor, mode: 0o666, uid: 0, gid: 0 };
-            put(&mut self.writer, &devices, device)?;
+            put(&mut self.writer, devices, device)?;
         }
         devices.list()?.try_for_each(|node| self.device(&node))
     }
@@ -101,7 +101,7 @@ impl Translation<'_, '_> {
         };
         self.namespaces.check_uid(uid, device.uid)?;
         self.namespaces.check_gid(gid, device.gid)?;
-        put(&mut self.writer, &node, device)
+        put(&mut self.writer, node, device)
     }
 
     /// `linux.resources.devices`, from nothing allowed to the defaults.
@@ -117,9 +117,9 @@ impl Translation<'_, '_> {
             put(&mut self.writer, &node, rule)?;
         }
         if first {
-            put(&mut self.writer, &rules, DENY)?;
+            put(&mut self.writer, rules, DENY)?;
         }
-        RULES.into_iter().try_for_each(|rule| put(&mut self.writer, &rules, rule))
+        RULES.into_iter().try_for_each(|rule| put(&mut self.writer, rules, rule))
     }
 }
 

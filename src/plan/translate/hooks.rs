@@ -42,7 +42,7 @@ impl Translation<'_, '_> {
             env: strings(env, &mut room)?,
             timeout: seconds,
         };
-        put(&mut self.writer, &node, hook)
+        put(&mut self.writer, node, hook)
     }
 }
 

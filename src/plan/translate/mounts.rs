@@ -57,7 +57,7 @@ impl Translation<'_, '_> {
         let place = path(&text, self.request.bundle.to_bytes(), &mut room)?;
         // runc's default: mounts made on the host later appear inside, never the other way round.
         let mut flags = MS_RSLAVE;
-        if let Some(text) = said(&propagation)? {
+        if let Some(text) = said(propagation)? {
             flags = find_text(names::PROPAGATION, &text).ok_or_else(|| {
                 propagation.refuse("expected shared, slave, private or unbindable, or one with r before it")
             })?;
@@ -72,7 +72,7 @@ impl Translation<'_, '_> {
             propagation: flags,
             no_pivot: self.request.no_pivot,
         };
-        put(&mut self.writer, &root, value)
+        put(&mut self.writer, root, value)
     }
 
     /// `mounts`, in their order.
@@ -118,7 +118,7 @@ impl Translation<'_, '_> {
                 mount.source = Some(path(&source, self.request.bundle.to_bytes(), &mut room)?);
             }
         }
-        put(&mut self.writer, &node, mount)
+        put(&mut self.writer, node, mount)
     }
 
     /// `linux.maskedPaths` and `linux.readonlyPaths`.

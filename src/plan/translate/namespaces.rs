@@ -171,7 +171,7 @@ impl Translation<'_, '_> {
     #[inline(never)]
     pub(super) fn names(&mut self, hostname: &Node<'_>, domainname: &Node<'_>) -> Result<()> {
         for (kind, node) in [(kind::HOSTNAME, hostname), (kind::DOMAINNAME, domainname)] {
-            let Some(text) = said(&node)? else { continue };
+            let Some(text) = said(node)? else { continue };
             if !self.namespaces.has(NEWUTS) {
                 return Err(node.refuse("there is no uts namespace in linux.namespaces"));
             }

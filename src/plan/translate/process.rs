@@ -41,7 +41,7 @@ impl Translation<'_, '_> {
             let mut size = oci::process::ConsoleSize::of(process.console_size());
             size.locate()?;
             let terminal = Terminal { height: size.height().read()?, width: size.width().read()? };
-            put(&mut self.writer, &node, terminal)?;
+            put(&mut self.writer, node, terminal)?;
         }
         if self.request.preserve_fds != 0 {
             self.writer.u32(kind::PRESERVE_FDS, self.request.preserve_fds);
@@ -49,7 +49,7 @@ impl Translation<'_, '_> {
         if self.request.no_new_keyring {
             self.writer.flag(kind::NO_NEW_KEYRING);
         }
-        sound(&self.writer, &node)
+        sound(&self.writer, node)
     }
 
     #[inline(never)]
@@ -86,7 +86,7 @@ impl Translation<'_, '_> {
         };
         self.namespaces.check_uid(uid, value.uid)?;
         self.namespaces.check_gid(gid, value.gid)?;
-        put(&mut self.writer, &user, value)?;
+        put(&mut self.writer, user, value)?;
         for (count, node) in groups.list()?.enumerate() {
             if count == limits::GROUPS {
                 return Err(groups.refuse(format_args!("more than {count} groups")));
@@ -111,7 +111,7 @@ impl Translation<'_, '_> {
             permitted: self.capability_set(sets.permitted())?,
             ambient: self.capability_set(sets.ambient())?,
         };
-        put(&mut self.writer, &capabilities, value)
+        put(&mut self.writer, capabilities, value)
     }
 
     /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).

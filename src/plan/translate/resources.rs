@@ -48,7 +48,7 @@ impl Translation<'_, '_> {
     fn cgroups_path(&mut self, node: &Node<'_>) -> Result<()> {
         let mut path = PathBuf::new();
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
-        match said(&node)? {
+        match said(node)? {
             None => {
                 path.push(b"/minirunc-").map_err(long)?;
                 path.push(self.request.id.to_bytes()).map_err(long)?;
@@ -78,7 +78,7 @@ impl Translation<'_, '_> {
             return Err(node.refuse("must not be the root cgroup"));
         }
         self.writer.string(kind::CGROUPS_PATH, path.as_cstr());
-        sound(&self.writer, &node)
+        sound(&self.writer, node)
     }
 
     #[inline(never)]
@@ -100,7 +100,7 @@ impl Translation<'_, '_> {
         if value.swappiness.is_some_and(|number| number > 100) {
             return Err(memory.swappiness().refuse("expected a number from 0 to 100"));
         }
-        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, &node, value) }
+        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, node, value) }
     }
 
     #[inline(never)]
@@ -117,7 +117,7 @@ impl Translation<'_, '_> {
             idle: cpu.idle().read()?,
         };
         if value != Cpu::default() {
-            put(&mut self.writer, &node, value)?;
+            put(&mut self.writer, node, value)?;
         }
         let mut room = &mut *self.scratch;
         let cpus = said(cpu.cpus())?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
@@ -125,7 +125,7 @@ impl Translation<'_, '_> {
         if cpus.is_none() && mems.is_none() {
             return Ok(());
         }
-        put(&mut self.writer, &node, Cpuset { cpus, mems })
+        put(&mut self.writer, node, Cpuset { cpus, mems })
     }
 
     #[inline(never)]
@@ -137,7 +137,7 @@ impl Translation<'_, '_> {
             leaf_weight: weight_of(block_io.leaf_weight())?,
         };
         if value != BlockIo::default() {
-            put(&mut self.writer, &node, value)?;
+            put(&mut self.writer, node, value)?;
         }
         for node in block_io.weight_device().list()? {
             let mut view = oci::resources::WeightDevice::of(&node);
@@ -195,7 +195,7 @@ impl Translation<'_, '_> {
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
         }
-        put(&mut self.writer, &node, HugePage { size: size_name, limit: limit.read()? })
+        put(&mut self.writer, node, HugePage { size: size_name, limit: limit.read()? })
     }
 
     #[inline(never)]
@@ -205,7 +205,7 @@ impl Translation<'_, '_> {
         let (class_id, priorities) = (view.class_id(), view.priorities());
         let class_id = class_id.read::<Option<u32>>()?;
         if class_id.is_some() {
-            put(&mut self.writer, &network, Network { class_id })?;
+            put(&mut self.writer, network, Network { class_id })?;
         }
         for node in priorities.list()? {
             let mut view = oci::resources::InterfacePriority::of(&node);
