@@ -152,11 +152,12 @@ impl Cgroups {
         }
     }
 
-    /// v1: each hierarchy's `tasks`, open to write. Who is to enter writes the literal `0` to each: the
-    /// move of one thread by itself spares the lock of all processes that a pid would take.
+    /// Each hierarchy's `tasks`, open to write. Who is to enter writes the literal `0` to each: the
+    /// move of one thread by itself spares the lock of all processes that a pid would take. On v2 it is
+    /// `cgroup.procs`, for whom the directory is no way in.
     pub fn tasks(&mut self) -> Result<heapless::Vec<OwnedFd, { limits::HIERARCHIES }>> {
         let mut files = heapless::Vec::new();
-        if self.mode == Mode::V1 && !self.path().is_empty() {
+        if !self.path().is_empty() {
             for at in 0..self.hierarchies.len() {
                 let open = self.hierarchies.get_mut(at).and_then(|hierarchy| hierarchy.tasks.take());
                 let file = match (open, self.hierarchies.get(at)) {
@@ -222,7 +223,7 @@ impl Cgroups {
     }
 
     fn open_tasks(&self, hierarchy: &Hierarchy) -> Result<OwnedFd> {
-        let path = self.file(hierarchy, b"tasks");
+        let path = self.file(hierarchy, if self.mode == Mode::V2 { b"cgroup.procs" } else { b"tasks" });
         open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", &path)
     }
 

@@ -207,7 +207,7 @@ impl Cgroups {
 
     /// Gives the cgroup to the container's root (`uid` on the host), so that it can make its own below:
     /// the directory and the files that the kernel lists for this, and no limit (config-linux.md,
-    /// Cgroup ownership). To be asked only with a new user and cgroup namespace and a writable mount. Files
+    /// Cgroup ownership). To be asked only with a new cgroup namespace and a writable mount. Files
     /// that are not there are none. On v1 delegation is not safe, and nothing happens.
     pub fn delegate(&self, uid: u32) -> Result<()> {
         let (Mode::V2, Some(hierarchy)) = (self.mode, self.entered().first()) else { return Ok(()) };

@@ -23,6 +23,9 @@ use super::{Container, Init, announce, config};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result};
+use crate::plan::mount::Mount;
+use crate::plan::process::User;
+use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
@@ -118,7 +121,10 @@ impl<'a> Container<'a> {
         if unified {
             self.limit()?;
         }
-        let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
+        // pids.max refuses a birth, not an entry: where there is no room for two stages, init enters by itself.
+        let scant = self.plan.one::<Pids>()?.is_some_and(|pids| (0..2).contains(&pids.limit));
+        let cgroups = self.cgroups.as_ref().filter(|_| !scant);
+        let directory = cgroups.map_or(Ok(None), Cgroups::directory)?;
         let flags = if boot.collapsed { boot.namespaces & libc::CLONE_NEWPID as u32 } else { 0 };
         let child = spawn::child(
             sealed.as_raw_fd(),
@@ -148,7 +154,7 @@ impl<'a> Container<'a> {
         if boot.maps {
             self.map(channel, child_pid, order)?;
         }
-        self.hand_over(order, channel, file.as_fd(), message)?;
+        self.hand_over(order, channel, directory.is_some(), file.as_fd(), message)?;
         if boot.collapsed {
             self.remember()?;
         }
@@ -168,7 +174,11 @@ impl<'a> Container<'a> {
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
         cgroups.create(path, &self.plan, is_rootless())?;
-        cgroups.apply(&self.plan)
+        cgroups.apply(&self.plan)?;
+        match heir(&self.plan)? {
+            Some(uid) if !is_rootless() => cgroups.delegate(uid),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the user namespace's maps when the child asks for them.
@@ -196,6 +206,7 @@ impl<'a> Container<'a> {
         &mut self,
         order: &Order<'_>,
         channel: Channel,
+        entered: bool,
         file: rustix::fd::BorrowedFd<'_>,
         message: &[u8],
     ) -> Result<()> {
@@ -204,7 +215,9 @@ impl<'a> Container<'a> {
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.emit(&mut writer);
-            tasks = cgroups.tasks()?;
+            if !entered {
+                tasks = cgroups.tasks()?;
+            }
         }
         writer.u32(kind::TASKS_FDS, tasks.len() as u32);
         if order.listen_fds > 0 {
@@ -317,6 +330,30 @@ fn boot<'a>(plan: &Plan<'a>) -> Result<Boot<'a>> {
     boot.maps = boot.namespaces & libc::CLONE_NEWUSER as u32 != 0;
     boot.collapsed = boot.collapses();
     Ok(boot)
+}
+
+/// Who is to rule the container's cgroup: its process's user, by the host's number, where it can write to a cgroup
+/// namespace of its own (config-linux.md, Cgroup ownership). None: root does.
+fn heir(plan: &Plan<'_>) -> Result<Option<u32>> {
+    if !plan.makes(libc::CLONE_NEWCGROUP)? {
+        return Ok(None);
+    }
+    let mut writable = false;
+    for mount in plan.each::<Mount<'_>>() {
+        let mount = mount?;
+        writable |= mount.fstype.is_some_and(|it| it.to_bytes().starts_with(b"cgroup"))
+            && mount.set & libc::MOUNT_ATTR_RDONLY == 0;
+    }
+    let uid = plan.one::<User>()?.map_or(0, |user| user.uid);
+    let mut heir = if plan.namespace(libc::CLONE_NEWUSER)?.is_none() { Some(uid) } else { None };
+    for map in plan.each::<namespace::IdMap>() {
+        let map = map?;
+        match uid.checked_sub(map.inside) {
+            Some(nth) if nth < map.size && !map.group => heir = map.outside.checked_add(nth),
+            _ => {}
+        }
+    }
+    Ok(heir.filter(|&uid| writable && uid != 0))
 }
 
 /// The socketpair: our end close-on-exec, the child's inherited.
