@@ -15,15 +15,15 @@ pub const NONE: Capabilities =
 
 /// Drops from the bounding set what is not wanted in it. CAP_SETPCAP is still in the effective set.
 pub fn limit(wanted: &Capabilities) -> Result<()> {
-    for number in 0..u64::BITS {
+    for number in (0..u64::BITS).filter(|number| wanted.bounding >> number & 1 == 0) {
         let one = CapabilitySet::from_bits_retain(1 << number);
-        match thread::capability_is_in_bounding_set(one) {
+        match thread::remove_capability_from_bounding_set(one) {
+            Ok(()) => {}
             // One past the last that this kernel knows.
             Err(Errno::INVAL) => break,
-            Ok(true) if wanted.bounding & one.bits() == 0 => {
-                thread::remove_capability_from_bounding_set(one).context("PR_CAPBSET_DROP", number)?;
-            }
-            _ => {}
+            // Without CAP_SETPCAP what is gone already is as good as dropped.
+            Err(Errno::PERM) if thread::capability_is_in_bounding_set(one) == Ok(false) => {}
+            Err(errno) => return Err(errno).context("PR_CAPBSET_DROP", number),
         }
     }
     Ok(())
@@ -38,7 +38,9 @@ pub fn keep(keep: bool) -> Result<()> {
 /// (config.md, "capabilities"); [`ungrantable`] tells beforehand what that will be.
 pub fn apply(wanted: &Capabilities) -> Result<()> {
     let held = thread::capabilities(None).context("capget", "")?;
-    let granted = within(wanted, held.permitted.bits(), bounding());
+    // Only inheritable capabilities are bound to that set; mostly there are none.
+    let bounding = if wanted.inheritable == 0 { 0 } else { bounding() };
+    let granted = within(wanted, held.permitted.bits(), bounding);
     let set = CapabilitySet::from_bits_retain;
     let sets = CapabilitySets {
         effective: set(granted.effective),

@@ -77,7 +77,7 @@ fn after_a_failure_the_rest_do_not_run() {
 fn each_goes_on_after_a_failure_where_the_caller_says_so() {
     let mut failures = 0;
     let all = with_hooks(&[("exit 1", None), ("exit 2", None)], |plan| {
-        each(PRESTART, plan, b"", |_| {
+        each(PRESTART, plan, b"", &mut |_| {
             failures += 1;
             Ok(())
         })
