@@ -25,7 +25,7 @@ impl<'a> State<'a> {
     /// On one line, as hooks read it. Annotations are written as they come, so they need no room anywhere.
     pub fn write(
         &self,
-        annotations: impl Iterator<Item = Annotation<'a>>,
+        mut annotations: impl Iterator<Item = Annotation<'a>>,
         out: &mut dyn fmt::Write,
     ) -> fmt::Result {
         let mut writer = Writer::compact(out);
@@ -37,7 +37,7 @@ impl<'a> State<'a> {
             writer.number(Some("pid"), self.pid.into())?;
         }
         writer.string(Some("bundle"), self.bundle)?;
-        self::annotations(&mut writer, annotations)?;
+        self::annotations(&mut writer, &mut annotations)?;
         writer.end_object()
     }
 
@@ -47,7 +47,7 @@ impl<'a> State<'a> {
         &self,
         rootfs: &[u8],
         created: &str,
-        annotations: impl Iterator<Item = Annotation<'a>>,
+        mut annotations: impl Iterator<Item = Annotation<'a>>,
         owner: &str,
         writer: &mut Writer<'_>,
     ) -> fmt::Result {
@@ -59,7 +59,7 @@ impl<'a> State<'a> {
         writer.string(Some("bundle"), self.bundle)?;
         writer.string(Some("rootfs"), rootfs)?;
         writer.string(Some("created"), created.as_bytes())?;
-        self::annotations(writer, annotations)?;
+        self::annotations(writer, &mut annotations)?;
         writer.string(Some("owner"), owner.as_bytes())?;
         writer.end_object()
     }
@@ -68,12 +68,15 @@ impl<'a> State<'a> {
 /// The member `annotations`, left out when there are none, as Go's `omitempty` does.
 fn annotations<'a>(
     writer: &mut Writer<'_>,
-    mut annotations: impl Iterator<Item = Annotation<'a>>,
+    annotations: &mut dyn Iterator<Item = Annotation<'a>>,
 ) -> fmt::Result {
-    let Some(first) = annotations.next() else { return Ok(()) };
-    writer.object(Some("annotations"))?;
-    for (key, value) in core::iter::once(first).chain(annotations) {
+    let mut any = false;
+    for (key, value) in annotations {
+        if !any {
+            writer.object(Some("annotations"))?;
+            any = true;
+        }
         writer.entry(key, value)?;
     }
-    writer.end_object()
+    if any { writer.end_object() } else { Ok(()) }
 }

@@ -113,7 +113,7 @@ impl<'a> Plan<'a> {
 
     /// The value of a noun that is there at most once.
     pub fn one<T: Noun<'a>>(&self) -> Result<Option<T>> {
-        self.each().next().transpose()
+        T::one(&mut self.all(T::KIND))
     }
 
     /// The strings of one type, in their order.

@@ -115,6 +115,19 @@ pub unsafe trait Noun<'w>: Copy {
             Ok(place.assume_init())
         }
     }
+    /// The first of its kind, if there is one.
+    #[inline(never)]
+    fn one(all: &mut All<'w>) -> crate::error::Result<Option<Self>> {
+        let mut place = MaybeUninit::<Self>::uninit();
+        // SAFETY: as for `parse`.
+        unsafe {
+            match Self::TABLE.fill_next(all, place.as_mut_ptr().cast()) {
+                Some(Ok(())) => Ok(Some(place.assume_init())),
+                Some(Err(error)) => Err(error),
+                None => Ok(None),
+            }
+        }
+    }
     /// The next of its kind, if there is one.
     #[inline(never)]
     fn next(all: &mut All<'w>) -> Option<crate::error::Result<Self>> {

@@ -12,25 +12,25 @@ pub enum Ask {
     /// The default: nothing.
     Nothing,
     /// `MOUNT_ATTR_*` on.
-    Set(u64),
+    Set(u32),
     /// `MOUNT_ATTR_*` off.
-    Clear(u64),
+    Clear(u32),
     /// One of the access time modes, which share a field.
-    Atime(u64),
+    Atime(u32),
     /// Not that access time mode.
-    NotAtime(u64),
+    NotAtime(u32),
     /// As `Set`, for the mount and all below it.
-    SetAll(u64),
+    SetAll(u32),
     /// As `Clear`, for the mount and all below it.
-    ClearAll(u64),
+    ClearAll(u32),
     /// As `Atime`, for the mount and all below it.
-    AtimeAll(u64),
+    AtimeAll(u32),
     /// As `NotAtime`, for the mount and all below it.
-    NotAtimeAll(u64),
+    NotAtimeAll(u32),
     /// `MS_*` of the superblock on.
-    Super(u64),
+    Super(u32),
     /// `MS_*` of the superblock off.
-    NotSuper(u64),
+    NotSuper(u32),
     /// `MS_SHARED` ..., with `MS_REC` for the `r` forms.
     Propagation(u32),
     /// [`BIND`] or [`RBIND`].
@@ -47,30 +47,30 @@ pub enum Ask {
 use Ask::*;
 
 // linux/mount.h; the libc crate has them for some targets only.
-pub const RDONLY: u64 = 0x1;
-pub const NOSUID: u64 = 0x2;
-pub const NODEV: u64 = 0x4;
-pub const NOEXEC: u64 = 0x8;
+pub const RDONLY: u32 = 0x1;
+pub const NOSUID: u32 = 0x2;
+pub const NODEV: u32 = 0x4;
+pub const NOEXEC: u32 = 0x8;
 /// The field of the access time modes.
-pub const ATIME: u64 = 0x70;
-pub const RELATIME: u64 = 0x00;
-pub const NOATIME: u64 = 0x10;
-pub const STRICTATIME: u64 = 0x20;
-pub const NODIRATIME: u64 = 0x80;
+pub const ATIME: u32 = 0x70;
+pub const RELATIME: u32 = 0x00;
+pub const NOATIME: u32 = 0x10;
+pub const STRICTATIME: u32 = 0x20;
+pub const NODIRATIME: u32 = 0x80;
 /// Linux 5.14.
-pub const NOSYMFOLLOW: u64 = 0x20_0000;
+pub const NOSYMFOLLOW: u32 = 0x20_0000;
 
 const MS_REC: u32 = libc::MS_REC as u32;
 const SHARED: u32 = libc::MS_SHARED as u32;
 const SLAVE: u32 = libc::MS_SLAVE as u32;
 const PRIVATE: u32 = libc::MS_PRIVATE as u32;
 const UNBINDABLE: u32 = libc::MS_UNBINDABLE as u32;
-const SILENT: u64 = libc::MS_SILENT as u64;
-const SYNCHRONOUS: u64 = libc::MS_SYNCHRONOUS as u64;
-const DIRSYNC: u64 = libc::MS_DIRSYNC as u64;
-const MANDLOCK: u64 = libc::MS_MANDLOCK as u64;
-const I_VERSION: u64 = libc::MS_I_VERSION as u64;
-const LAZYTIME: u64 = 1 << 25;
+const SILENT: u32 = libc::MS_SILENT as u32;
+const SYNCHRONOUS: u32 = libc::MS_SYNCHRONOUS as u32;
+const DIRSYNC: u32 = libc::MS_DIRSYNC as u32;
+const MANDLOCK: u32 = libc::MS_MANDLOCK as u32;
+const I_VERSION: u32 = libc::MS_I_VERSION as u32;
+const LAZYTIME: u32 = 1 << 25;
 
 /// All options that are ours, by name.
 pub const OPTIONS: &[(&str, Ask)] = &[
@@ -149,34 +149,16 @@ impl Mount<'_> {
     pub fn ask(&mut self, ask: Ask) {
         match ask {
             Nothing | NotYet => {}
-            Set(bits) => (self.set, self.clear) = (self.set | bits, self.clear & !bits),
-            Clear(bits) => (self.set, self.clear) = (self.set & !bits, self.clear | bits),
-            Atime(mode) => (self.set, self.clear) = (self.set & !ATIME | mode, self.clear | ATIME),
-            NotAtime(mode) => (self.set, self.clear) = not_atime(self.set, self.clear, mode),
-            SetAll(bits) => {
-                self.recursive_set |= bits;
-                self.recursive_clear &= !bits;
-            }
-            ClearAll(bits) => {
-                self.recursive_set &= !bits;
-                self.recursive_clear |= bits;
-            }
-            AtimeAll(mode) => {
-                self.recursive_set = self.recursive_set & !ATIME | mode;
-                self.recursive_clear |= ATIME;
-            }
-            NotAtimeAll(mode) => {
-                (self.recursive_set, self.recursive_clear) =
-                    not_atime(self.recursive_set, self.recursive_clear, mode);
-            }
-            Super(bits) => {
-                self.superblock |= bits;
-                self.superblock_clear &= !bits;
-            }
-            NotSuper(bits) => {
-                self.superblock &= !bits;
-                self.superblock_clear |= bits;
-            }
+            Set(bits) => turn(bits, &mut self.set, &mut self.clear),
+            Clear(bits) => turn(bits, &mut self.clear, &mut self.set),
+            Atime(mode) => atime(mode, &mut self.set, &mut self.clear),
+            NotAtime(mode) => not_atime(mode, &mut self.set, &mut self.clear),
+            SetAll(bits) => turn(bits, &mut self.recursive_set, &mut self.recursive_clear),
+            ClearAll(bits) => turn(bits, &mut self.recursive_clear, &mut self.recursive_set),
+            AtimeAll(mode) => atime(mode, &mut self.recursive_set, &mut self.recursive_clear),
+            NotAtimeAll(mode) => not_atime(mode, &mut self.recursive_set, &mut self.recursive_clear),
+            Super(bits) => turn(bits, &mut self.superblock, &mut self.superblock_clear),
+            NotSuper(bits) => turn(bits, &mut self.superblock_clear, &mut self.superblock),
             Propagation(flags) => self.propagation = flags,
             Bind(bind) => self.bind = bind,
             Remount => self.remount = true,
@@ -188,10 +170,23 @@ impl Mount<'_> {
     }
 }
 
+fn turn(bits: u32, on: &mut u64, off: &mut u64) {
+    *on |= u64::from(bits);
+    *off &= !u64::from(bits);
+}
+
+fn atime(mode: u32, set: &mut u64, clear: &mut u64) {
+    *set = *set & !u64::from(ATIME) | u64::from(mode);
+    *clear |= u64::from(ATIME);
+}
+
 /// Without this mode it is the kernel's default, relatime; another mode asked for before stays.
 /// mount_setattr(2) only takes the whole field to clear.
-fn not_atime(set: u64, clear: u64, mode: u64) -> (u64, u64) {
-    if set & ATIME == mode || set & ATIME == RELATIME { (set & !ATIME, clear | ATIME) } else { (set, clear) }
+fn not_atime(mode: u32, set: &mut u64, clear: &mut u64) {
+    let now = *set as u32 & ATIME;
+    if now == mode || now == RELATIME {
+        atime(RELATIME, set, clear);
+    }
 }
 
 #[cfg(test)]
@@ -209,10 +204,10 @@ mod tests {
     #[test]
     fn the_later_option_wins() {
         let mount = asked(&["nosuid", "ro", "suid", "rw"]);
-        assert_eq!((mount.set, mount.clear), (0, NOSUID | RDONLY));
+        assert_eq!((mount.set, mount.clear), (0, u64::from(NOSUID | RDONLY)));
         let mount = asked(&["rw", "ro", "async", "sync"]);
-        assert_eq!((mount.set, mount.clear), (RDONLY, 0));
-        assert_eq!((mount.superblock, mount.superblock_clear), (SYNCHRONOUS, 0));
+        assert_eq!((mount.set, mount.clear), (RDONLY.into(), 0));
+        assert_eq!((mount.superblock, mount.superblock_clear), (SYNCHRONOUS.into(), 0));
     }
 
     #[test]
@@ -225,9 +220,9 @@ mod tests {
             (&["noatime", "nostrictatime"], NOATIME),
         ] {
             let mount = asked(options);
-            assert_eq!((mount.set, mount.clear), (set, ATIME), "{options:?}");
+            assert_eq!((mount.set, mount.clear), (set.into(), ATIME.into()), "{options:?}");
         }
-        assert_eq!(asked(&["rnoatime"]).recursive_clear, ATIME);
+        assert_eq!(asked(&["rnoatime"]).recursive_clear, ATIME.into());
     }
 
     #[test]

@@ -104,10 +104,10 @@ fn attributes(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
         name,
         f,
         &mut options::OPTIONS.iter().filter_map(|&(word, ask)| match ask {
-            Ask::Set(bits) => Some((word, bits)),
-            Ask::Atime(bits) if bits != 0 => Some((word, bits)),
+            Ask::Set(bits) => Some((word, bits.into())),
+            Ask::Atime(bits) if bits != 0 => Some((word, bits.into())),
             // Its mode is zero: this is how the whole field is cleared.
-            Ask::NotAtime(_) if word == "atime" => Some(("atime-mode", options::ATIME)),
+            Ask::NotAtime(_) if word == "atime" => Some(("atime-mode", options::ATIME.into())),
             _ => None,
         }),
     )
@@ -119,7 +119,7 @@ fn superblock(bits: u64, name: &str, f: &mut Formatter<'_>) -> Result {
         name,
         f,
         &mut options::OPTIONS.iter().filter_map(|&(word, ask)| match ask {
-            Ask::Super(bits) => Some((word, bits)),
+            Ask::Super(bits) => Some((word, bits.into())),
             Ask::Set(options::RDONLY) => Some((word, libc::MS_RDONLY as u64)),
             _ => None,
         }),

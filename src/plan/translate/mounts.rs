@@ -100,8 +100,8 @@ impl Translation<'_, '_> {
         }
         if mount.bind == NO_BIND {
             // mount(2) takes `ro` for both, the mount and its superblock.
-            mount.superblock |= if mount.set & RDONLY != 0 { MS_RDONLY } else { 0 };
-            mount.superblock_clear |= if mount.clear & RDONLY != 0 { MS_RDONLY } else { 0 };
+            mount.superblock |= if mount.set & u64::from(RDONLY) != 0 { MS_RDONLY } else { 0 };
+            mount.superblock_clear |= if mount.clear & u64::from(RDONLY) != 0 { MS_RDONLY } else { 0 };
             if !mount.remount {
                 let Some(fstype) = fstype else { return Err(view.kind().refuse("missing")) };
                 mount.fstype = Some(fstype.c_str(PATH, &mut room)?);
