@@ -6,7 +6,6 @@
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
-use core::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd, OwnedFd};
@@ -21,6 +20,9 @@ use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::sys::process::{self, Child, Vector};
 use crate::sys::{clock, pidfd, signal, stdio};
 use crate::text::{self, Bytes, shown};
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// How much of a failed hook's output its error repeats.
 const OUTPUT: usize = 256;
@@ -60,9 +62,8 @@ pub fn any(stage: u32, plan: &Plan<'_>) -> Result<bool> {
 }
 
 fn one(hook: &Hook<'_>, state: &[u8]) -> Result<()> {
-    let mut name = heapless::String::<48>::new();
     let stage = STAGES.get(hook.stage as usize).unwrap_or(&"?");
-    let _ = write!(name, "hooks.{stage}[{}]", hook.index);
+    let name = text::short(format_args!("hooks.{stage}[{}]", hook.index));
     let failed = |errno| Error::system(&name, shown(hook.path), errno);
 
     let argv = vector(hook.args, Some(hook.path)).map_err(failed)?;
@@ -82,7 +83,7 @@ fn one(hook: &Hook<'_>, state: &[u8]) -> Result<()> {
         _input: input,
         said: heapless::Vec::new(),
     };
-    let end = talk.attend(state, hook.timeout.map(Duration::from_secs)).map_err(failed)?;
+    let end = talk.attend(state, hook.timeout).map_err(failed)?;
     if matches!(end, End::Status(0)) {
         return Ok(());
     }
@@ -155,7 +156,7 @@ struct Talk {
 
 impl Talk {
     /// Feeds the state and takes the output until the hook exits; kills it when its time is up. It is reaped in any case.
-    fn attend(&mut self, state: &[u8], timeout: Option<Duration>) -> rustix::io::Result<End> {
+    fn attend(&mut self, state: &[u8], timeout: Option<u64>) -> rustix::io::Result<End> {
         let exited = self.converse(state, timeout);
         if !matches!(exited, Ok(true)) {
             let _ = pidfd::send_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
@@ -163,26 +164,26 @@ impl Talk {
         let status = self.reap()?;
         self.listen();
         Ok(match (exited?, status.exit_status(), status.terminating_signal()) {
-            (false, ..) => End::Timeout(timeout.unwrap_or_default().as_secs()),
+            (false, ..) => End::Timeout(timeout.unwrap_or_default()),
             (true, Some(status), _) => End::Status(status),
             (true, None, signal) => End::Signal(signal.unwrap_or(0)),
         })
     }
 
     /// `true` when the hook has exited, `false` when its time is up.
-    fn converse(&mut self, mut state: &[u8], timeout: Option<Duration>) -> rustix::io::Result<bool> {
+    fn converse(&mut self, mut state: &[u8], timeout: Option<u64>) -> rustix::io::Result<bool> {
         // Only our end, so that the hook's reads still wait: the flag belongs to the open file, and a pipe has two.
         for end in [&self.state_end, &self.output_end].into_iter().flatten() {
             rustix::fs::fcntl_setfl(end, rustix::fs::fcntl_getfl(end)? | OFlags::NONBLOCK)?;
         }
-        let deadline = timeout.map(|timeout| now().saturating_add(timeout));
+        let deadline = timeout.map(|seconds| now().saturating_add(seconds.saturating_mul(SECOND)));
         loop {
             self.feed(&mut state);
             self.listen();
             let left = deadline.map(|deadline| deadline.saturating_sub(now()));
             match self.poll(left) {
                 Ok(true) => return Ok(true),
-                Ok(false) if left == Some(Duration::ZERO) => return Ok(false),
+                Ok(false) if left == Some(0) => return Ok(false),
                 Ok(false) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
@@ -190,7 +191,7 @@ impl Talk {
     }
 
     /// Waits until there is something to do: `true` when the hook has exited.
-    fn poll(&self, left: Option<Duration>) -> rustix::io::Result<bool> {
+    fn poll(&self, left: Option<u64>) -> rustix::io::Result<bool> {
         let mut polled = heapless::Vec::<PollFd<'_>, 3>::new();
         let _ = polled.push(PollFd::new(&self.child.pidfd, PollFlags::IN));
         if let Some(end) = &self.state_end {
@@ -199,7 +200,8 @@ impl Talk {
         if let Some(end) = &self.output_end {
             let _ = polled.push(PollFd::new(end, PollFlags::IN));
         }
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let left =
+            left.map(|left| Timespec { tv_sec: (left / SECOND) as i64, tv_nsec: (left % SECOND) as i64 });
         rustix::event::poll(&mut polled, left.as_ref())?;
         Ok(polled.first().is_some_and(|pidfd| !pidfd.revents().is_empty()))
     }
@@ -242,9 +244,10 @@ impl Talk {
     }
 }
 
-/// A clock that nobody sets.
-fn now() -> Duration {
-    Duration::try_from(clock::monotonic()).unwrap_or_default()
+/// A clock that nobody sets, in nanoseconds.
+fn now() -> u64 {
+    let now = clock::monotonic();
+    now.tv_sec as u64 * SECOND + now.tv_nsec as u64
 }
 
 /// The hook's own.

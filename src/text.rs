@@ -101,6 +101,17 @@ impl fmt::Display for PathBuf {
     }
 }
 
+/// A number, or a few words. One size for all: each more would be its own code.
+pub type Short = heapless::String<256>;
+
+/// Cut off when it is too long: who reads it says so.
+#[inline(never)]
+pub fn short(text: fmt::Arguments<'_>) -> Short {
+    let mut short = Short::new();
+    let _ = short.write_fmt(text);
+    short
+}
+
 /// Text written into memory that is there: an error when it is full.
 pub struct Into<'a> {
     memory: &'a mut [u8],

@@ -1,7 +1,6 @@
 //! Removing what was made, and nothing else.
 
 use core::mem::MaybeUninit;
-use core::time::Duration;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -61,10 +60,8 @@ impl Patience {
     pub(super) fn wait(&mut self) -> bool {
         // 20 µs, doubled up to 10 ms, which is then repeated.
         let nanoseconds = self.0.min(10_000_000);
-        let time = rustix::time::Timespec::try_from(Duration::from_nanos(nanoseconds));
-        if let Ok(time) = time {
-            let _ = rustix::thread::nanosleep(&time);
-        }
+        let time = rustix::time::Timespec { tv_sec: 0, tv_nsec: nanoseconds as i64 };
+        let _ = rustix::thread::nanosleep(&time);
         self.0 = if self.0 < 10_000_000 { self.0 * 2 } else { self.0 + 10_000 };
         self.0 < 10_000_000 + 200 * 10_000
     }

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode as Permissions, OFlags, RawDir, openat};
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -81,7 +81,7 @@ impl Cgroups {
     /// Calls `each` for the processes of one hierarchy's directory and of those below.
     pub(super) fn visit(&self, hierarchy: &Hierarchy, each: &mut dyn FnMut(u32)) -> Result<()> {
         let path = self.place(hierarchy);
-        match visit(CWD.as_fd(), path.as_cstr(), limits::CGROUP_DEPTH, each) {
+        match visit(CWD, path.as_cstr(), limits::CGROUP_DEPTH, each) {
             // It is gone, so nobody is in it.
             Err(Errno::NOENT | Errno::NODEV) => Ok(()),
             done => done.context("read processes of", &path),
@@ -90,7 +90,7 @@ impl Cgroups {
 }
 
 fn visit(
-    parent: impl AsFd,
+    parent: BorrowedFd<'_>,
     name: &core::ffi::CStr,
     depth: u32,
     each: &mut dyn FnMut(u32),
@@ -105,7 +105,7 @@ fn visit(
         let entry = entry?;
         let name = entry.file_name();
         if entry.file_type() == FileType::Directory && name != c"." && name != c".." {
-            match visit(&here, name, depth, each) {
+            match visit(here.as_fd(), name, depth, each) {
                 // Removed meanwhile.
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
                 Err(errno) => return Err(errno),

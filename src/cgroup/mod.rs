@@ -32,7 +32,7 @@ use crate::limits;
 use crate::plan::namespace::Hierarchy as Noun;
 use crate::plan::{Noun as _, Plan};
 use crate::sys::fd::write_at;
-use crate::text::PathBuf;
+use crate::text::{PathBuf, short};
 
 /// What this host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,8 +175,7 @@ impl Cgroups {
     /// The entry where the others are refused: the pid into every `cgroup.procs`. It waits for an RCU
     /// grace period, 5 to 20 ms on an idle machine.
     pub fn enter(&self, pid: u32) -> Result<()> {
-        let mut number = heapless::String::<10>::new();
-        let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{pid}"));
+        let number = short(format_args!("{pid}"));
         self.entered().iter().try_for_each(|hierarchy| {
             let file = self.file(hierarchy, b"cgroup.procs");
             write_at(CWD, file.as_cstr(), number.as_bytes()).context("write", &file)

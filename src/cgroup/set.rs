@@ -1,7 +1,5 @@
 //! One value into one control file, and what to say when the kernel does not take it.
 
-use core::fmt::{self, Write};
-
 use rustix::fs::CWD;
 use rustix::io::Errno;
 
@@ -11,8 +9,7 @@ use crate::plan::convert::Limit;
 use crate::sys::fd::write_at;
 use crate::text::Bytes;
 
-/// A number, or a few with their key.
-pub(super) type Text = heapless::String<128>;
+pub(super) use crate::text::{Short as Text, short as text};
 
 /// A limit: its name below `linux.resources`, and the file that takes it.
 #[derive(Clone, Copy)]
@@ -42,14 +39,6 @@ pub(super) fn plain(value: i64) -> Text {
 #[inline(never)]
 pub(super) fn limit(value: i64) -> Text {
     text(format_args!("{}", Limit(value)))
-}
-
-/// Cut off when it is too long: the kernel then refuses it, and the error shows it.
-#[inline(never)]
-pub(super) fn text(value: fmt::Arguments<'_>) -> Text {
-    let mut text = Text::new();
-    let _ = text.write_fmt(value);
-    text
 }
 
 impl Cgroups {

@@ -16,9 +16,6 @@ use crate::sys::fd::{read_at, write_at};
 use crate::text::{Bytes, PathBuf, shown};
 use crate::wire::cgroupfs::words;
 
-/// `+cpu +memory ...`
-type Controllers = heapless::String<256>;
-
 impl Cgroups {
     /// Hands all controllers down to our directory, as runc does: who reads a container's statistics
     /// expects them, also where no limit was set. What cannot be had is told when a limit needs it.
@@ -26,7 +23,8 @@ impl Cgroups {
         let Some(hierarchy) = self.hierarchies.first() else { return Ok(()) };
         let whole = self.place(hierarchy);
         let top = self.names.get(hierarchy.mountpoint).count_bytes();
-        let mut all = Controllers::new();
+        // `+cpu +memory ...`
+        let mut all = Text::new();
         let mut buffer = [0; 256];
         let root = self.names.get(hierarchy.mountpoint).to_bytes();
         for name in words(controllers(root, &mut buffer)?) {
@@ -42,8 +40,8 @@ impl Cgroups {
             // One that is refused (by a limit above, by who delegated) takes the others with it.
             if write_at(CWD, file.as_cstr(), all.as_bytes()).is_err() && !(end != top && has_processes(giver))
             {
-                for one in all.split(' ') {
-                    let _ = write_at(CWD, file.as_cstr(), one.as_bytes());
+                for one in words(all.as_bytes()) {
+                    let _ = write_at(CWD, file.as_cstr(), one);
                 }
             }
         }

@@ -2,10 +2,11 @@
 
 use core::fmt::Write;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::CWD;
 
 use crate::error::{Context, Result};
-use crate::text::PathBuf;
+use crate::sys::fd::write_at;
+use crate::text::{PathBuf, short};
 
 /// Sets the score of a process, or the caller's own; through the host's /proc, so before the container's takes its place.
 ///
@@ -17,9 +18,6 @@ pub fn adjust(pid: Option<i32>, score: i64) -> Result<()> {
         Some(pid) => write!(path, "/proc/{pid}/oom_score_adj"),
         None => path.write_str("/proc/self/oom_score_adj"),
     };
-    let mut text = heapless::String::<24>::new();
-    let _ = write!(text, "{score}");
-    let written = rustix::fs::openat(CWD, path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|file| rustix::io::write(&file, text.as_bytes()));
-    written.map(drop).context("write", path)
+    let score = short(format_args!("{score}"));
+    write_at(CWD, path.as_cstr(), score.as_bytes()).context("write", path)
 }

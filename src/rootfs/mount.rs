@@ -14,7 +14,7 @@ use crate::limits;
 use crate::plan::mount::{Mount, NO_BIND, RBIND};
 use crate::plan::{Plan, kind};
 use crate::sys::mount::{self as sys, Attributes, Reach};
-use crate::text::shown;
+use crate::text::{short, shown};
 
 /// All atime values share one field of the attributes; changing it means clearing it first (mount_setattr(2)).
 const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
@@ -113,8 +113,7 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &
     if fstype == c"tmpfs" && !made && !filesystem::has(mount.data, b"mode") {
         // As the directory that it hides, so that /tmp stays 1777.
         let mode = call::fstat(place, mount.destination)?.st_mode & 0o7777;
-        let mut text = heapless::String::<8>::new();
-        let _ = core::fmt::write(&mut text, format_args!("{mode:o}\0"));
+        let text = short(format_args!("{mode:o}\0"));
         filesystem.string(c"mode", CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"755"))?;
     }
     mount.data.map_or(Ok(()), |data| filesystem.options(data, without))?;
