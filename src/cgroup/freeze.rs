@@ -1,11 +1,8 @@
 //! Pause and resume.
 
-use rustix::fs::CWD;
-
 use super::destroy::Patience;
 use super::{Cgroups, Hierarchy, Mode};
-use crate::error::{Context, Error, Result};
-use crate::sys::fd::{read_at, write_at};
+use crate::error::{Error, Result};
 use crate::text::shown;
 use crate::wire::cgroupfs::keyed;
 
@@ -48,8 +45,7 @@ impl Cgroups {
             _ => (b"freezer.state", b"THAWED"),
         };
         let mut buffer = [0; 64];
-        let file = self.file(hierarchy, name);
-        read_at(CWD, file.as_cstr(), &mut buffer).is_ok_and(|state| state.trim_ascii() != thawed)
+        self.read_file(hierarchy, name, &mut buffer).is_ok_and(|state| state.trim_ascii() != thawed)
     }
 
     fn freezer(&self) -> Result<&Hierarchy> {
@@ -64,15 +60,13 @@ impl Cgroups {
             (_, true) => (b"freezer.state", b"FROZEN"),
             (_, false) => (b"freezer.state", b"THAWED"),
         };
-        let file = self.file(hierarchy, name);
-        write_at(CWD, file.as_cstr(), value).context("write", &file)
+        self.write_file(hierarchy, name, value)
     }
 
     fn has_frozen(&self, hierarchy: &Hierarchy) -> Result<bool> {
         let name: &[u8] = if self.mode == Mode::V2 { b"cgroup.events" } else { b"freezer.state" };
-        let file = self.file(hierarchy, name);
         let mut buffer = [0; 256];
-        let text = read_at(CWD, file.as_cstr(), &mut buffer).context("read", &file)?;
+        let text = self.read_file(hierarchy, name, &mut buffer)?;
         Ok(match self.mode {
             Mode::V2 => keyed(text, b"frozen") == Some(1),
             _ => text.trim_ascii() == b"FROZEN",

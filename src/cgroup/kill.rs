@@ -11,7 +11,6 @@ use super::destroy::Patience;
 use super::{Cgroups, Hierarchy, Mode};
 use crate::error::{Context, Error, Result};
 use crate::limits;
-use crate::sys::fd::write_at;
 use crate::wire::cgroupfs::Pids;
 
 impl Cgroups {
@@ -49,12 +48,11 @@ impl Cgroups {
 
     /// v2's `cgroup.kill` (Linux 5.14): no process can slip away. `false` on older kernels.
     fn kill_whole(&self, hierarchy: &Hierarchy) -> Result<bool> {
-        let file = self.file(hierarchy, b"cgroup.kill");
-        match write_at(CWD, file.as_cstr(), b"1") {
+        match self.write_file(hierarchy, b"cgroup.kill", b"1") {
             Ok(()) => Ok(true),
             // Older, or a threaded cgroup, which cannot be killed as a whole.
-            Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(false),
-            Err(errno) => Err(errno).context("write", &file),
+            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::OPNOTSUPP)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::namespace::Hierarchy as Noun;
 use crate::plan::{Noun as _, Plan};
-use crate::sys::fd::write_at;
+use crate::sys::fd::{read_at, write_at};
 use crate::text::{PathBuf, short};
 
 /// What this host has.
@@ -176,10 +176,9 @@ impl Cgroups {
     /// grace period, 5 to 20 ms on an idle machine.
     pub fn enter(&self, pid: u32) -> Result<()> {
         let number = short(format_args!("{pid}"));
-        self.entered().iter().try_for_each(|hierarchy| {
-            let file = self.file(hierarchy, b"cgroup.procs");
-            write_at(CWD, file.as_cstr(), number.as_bytes()).context("write", &file)
-        })
+        self.entered()
+            .iter()
+            .try_for_each(|hierarchy| self.write_file(hierarchy, b"cgroup.procs", number.as_bytes()))
     }
 
     fn add(&mut self, controllers: &[u8], mountpoint: &[&[u8]], made: u32) -> Result<()> {
@@ -212,6 +211,20 @@ impl Cgroups {
             path.truncate(0);
         }
         path
+    }
+
+    /// Writes to a file of the container's directory.
+    #[inline(never)]
+    fn write_file(&self, hierarchy: &Hierarchy, name: &[u8], value: &[u8]) -> Result<()> {
+        let file = self.file(hierarchy, name);
+        write_at(CWD, file.as_cstr(), value).context("write", &file)
+    }
+
+    /// Reads a file of the container's directory.
+    #[inline(never)]
+    fn read_file<'b>(&self, hierarchy: &Hierarchy, name: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+        let file = self.file(hierarchy, name);
+        read_at(CWD, file.as_cstr(), buffer).context("read", &file)
     }
 
     #[inline(never)]

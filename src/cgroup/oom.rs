@@ -1,11 +1,9 @@
 //! Whether memory ran out.
 
-use rustix::fs::CWD;
 use rustix::io::Errno;
 
 use super::{Cgroups, Mode};
-use crate::error::{Context, Result};
-use crate::sys::fd::read_at;
+use crate::error::Result;
 use crate::wire::cgroupfs::keyed;
 
 impl Cgroups {
@@ -14,12 +12,11 @@ impl Cgroups {
     pub fn oom_kills(&self) -> Result<u64> {
         let Some(hierarchy) = self.holding("memory") else { return Ok(0) };
         let name: &[u8] = if self.mode == Mode::V2 { b"memory.events" } else { b"memory.oom_control" };
-        let file = self.file(hierarchy, name);
         let mut buffer = [0; 512];
-        match read_at(CWD, file.as_cstr(), &mut buffer) {
+        match self.read_file(hierarchy, name, &mut buffer) {
             Ok(text) => Ok(keyed(text, b"oom_kill").unwrap_or(0)),
-            Err(Errno::NOENT | Errno::NODEV) => Ok(0),
-            Err(errno) => Err(errno).context("read", &file),
+            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV)) => Ok(0),
+            Err(error) => Err(error),
         }
     }
 }

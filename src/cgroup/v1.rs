@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use rustix::fs::{Access, CWD, Mode as Permissions, OFlags, access, open};
+use rustix::fs::{Access, Mode as Permissions, OFlags, access, open};
 use rustix::io::Errno;
 
 use super::device::{Exceptions, Rule};
@@ -14,7 +14,6 @@ use crate::plan::resources::{
     READ_BPS, READ_IOPS, Rdma, Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
 };
 use crate::plan::{Plan, device::DeviceRule};
-use crate::sys::fd::read_at;
 use crate::text::PathBuf;
 use crate::wire::cgroupfs::number;
 
@@ -137,13 +136,13 @@ impl Cgroups {
     /// A limit below what is used already makes the kernel kill: `checkBeforeUpdate` asks to be refused.
     pub(super) fn check_usage(&self, limit: Option<i64>, file: &str) -> Result<()> {
         let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
-        let file = self.file(self.controller("memory.limit", "memory")?, file.as_bytes());
+        let hierarchy = self.controller("memory.limit", "memory")?;
         let mut buffer = [0; 32];
-        let usage = match read_at(CWD, file.as_cstr(), &mut buffer) {
+        let usage = match self.read_file(hierarchy, file.as_bytes(), &mut buffer) {
             Ok(usage) => number(usage).unwrap_or(0),
             // v2's controller is not enabled: writing the limit will say so.
-            Err(Errno::NOENT) => 0,
-            Err(errno) => return Err(errno).context("read", &file),
+            Err(error) if error.errno() == Some(Errno::NOENT) => 0,
+            Err(error) => return Err(error),
         };
         if limit < usage {
             let reason = format_args!("{limit} is below the {usage} bytes in use");
