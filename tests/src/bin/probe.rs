@@ -206,14 +206,6 @@ fn answer(question: &str) -> Answer {
             // SAFETY: a NUL-terminated path.
             done(unsafe { libc::mknod(path()?.as_ptr(), mode, device) })
         }
-        "statfs" => {
-            let mut s = MaybeUninit::<libc::statfs>::zeroed();
-            // SAFETY: a NUL-terminated path and room for the answer.
-            done(unsafe { libc::statfs(path()?.as_ptr(), s.as_mut_ptr()) })?;
-            // SAFETY: zeroed, then filled.
-            let s = unsafe { s.assume_init() };
-            Ok(format!("{:x} {:x} {}", s.f_type, s.f_flags, s.f_blocks * s.f_bsize))
-        }
         "exec" => match std::process::Command::new(a)
             .args([b].iter().filter(|b| !b.is_empty()))
             .output()?
