@@ -8,7 +8,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::mem::{MaybeUninit, zeroed};
+use std::mem::zeroed;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::ptr;
