@@ -209,6 +209,7 @@ impl Cgroups {
         Ok(())
     }
 
+    #[inline(never)]
     fn inherit(&self, hierarchy: &Hierarchy, name: &CStr, own: bool) -> Result<()> {
         let whole = self.place(hierarchy);
         let top = self.names.get(hierarchy.mountpoint).count_bytes();

@@ -15,6 +15,7 @@ const USUAL: &[u8] = b"/sys/fs/cgroup";
 impl Cgroups {
     /// Looks at `/sys/fs/cgroup` (statfs(2)): the unified hierarchy itself, or the place of v1's mounts,
     /// whose names /proc/self/cgroup tells.
+    #[inline(never)]
     pub fn discover() -> Result<Self> {
         let mut cgroups = Self::none();
         let there = statfs(c"/sys/fs/cgroup").map_or(0, |found| found.f_type);

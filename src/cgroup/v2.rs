@@ -180,6 +180,8 @@ impl Cgroups {
         self.set(&Knob { field: "unified", file: name }, file.value.to_bytes())
     }
 
+    // Out of line, as is each step with a large buffer: the frame of a caller is touched whole at every start.
+    #[inline(never)]
     pub(super) fn device_rules_v2(&self, plan: &Plan<'_>) -> Result<()> {
         let Some(program) = device::assemble(plan)? else { return Ok(()) };
         let field = "linux.resources.devices";

@@ -19,6 +19,8 @@ type Line = heapless::String<5120>;
 
 /// Tells a failure. The status to exit with: 127 and 126 are a shell's for a program that is not there, or that
 /// cannot be run; all else is 1.
+#[cold]
+#[inline(never)]
 pub fn failure(globals: &Globals, error: &Error) -> u8 {
     if error.op() == USAGE {
         let _ = output::print(|out| out.write_str("Incorrect Usage.\n"));
@@ -34,6 +36,8 @@ pub fn failure(globals: &Globals, error: &Error) -> u8 {
 }
 
 /// Tells what is odd but no failure: in the log when there is one, else on standard error.
+#[cold]
+#[inline(never)]
 pub fn warning(globals: &Globals, error: &Error) {
     if globals.log.is_some() {
         return record(globals, "warning", error);
@@ -44,6 +48,8 @@ pub fn warning(globals: &Globals, error: &Error) {
 }
 
 /// Appends a record to the log. A log that cannot be written must not hide the failure itself.
+#[cold]
+#[inline(never)]
 fn record(globals: &Globals, level: &str, error: &Error) {
     let Some(path) = globals.log else { return };
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;

@@ -224,6 +224,8 @@ fn check_open(count: u32) -> Result<()> {
 }
 
 /// Prints the plan.
+#[cold]
+#[inline(never)]
 fn dry_run(message: &[u8]) -> Result<u8> {
     let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
     let mut out = Output::new();

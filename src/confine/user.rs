@@ -10,6 +10,7 @@ use crate::plan::{Plan, broken, kind};
 use rustix::process::{Gid, Uid};
 
 /// Becomes `user`. Groups first and the user last: CAP_SETGID goes with the user id.
+#[inline(never)]
 pub fn assume(user: &User, plan: &Plan<'_>) -> Result<()> {
     let mut groups = heapless::Vec::<Gid, { limits::GROUPS }>::new();
     for attr in plan.all(kind::GROUP) {

@@ -182,6 +182,7 @@ impl<'a> Container<'a> {
     }
 
     /// Writes the user namespace's maps when the child asks for them.
+    #[inline(never)]
     fn map(&self, channel: Channel, pid: i32, order: &Order<'_>) -> Result<()> {
         match channel.answer()? {
             Answer::MapPlease => {}

@@ -31,8 +31,9 @@ impl Record {
     }
 
     /// Writes it. The id needs no escape: its letters are checked.
+    #[inline(never)]
     pub fn store(&self, entry: &Entry, id: &CStr) -> Result<()> {
-        let mut text = heapless::String::<{ limits::STATE }>::new();
+        let mut text = heapless::String::<{ limits::ID + 256 }>::new();
         let Identity { pid, start } = self.init.unwrap_or(Identity { pid: 0, start: 0 });
         let id = id.to_str().unwrap_or("");
         let created = &self.created;

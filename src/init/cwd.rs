@@ -27,6 +27,7 @@ pub fn enter_as_root(path: &CStr) -> Result<bool> {
 }
 
 /// Goes there; makes it when it is missing.
+#[inline(never)]
 pub fn enter(path: &CStr) -> Result<()> {
     let directory = match open(path) {
         Err(Errno::NOENT) => make(path),

@@ -150,6 +150,7 @@ fn subdirectory(directory: &OwnedFd, name: &CStr, mode: Mode) -> Result<OwnedFd,
 }
 
 /// readlinkat(2).
+#[inline(never)]
 pub fn link(directory: &OwnedFd, name: &CStr) -> Result<PathBuf, Errno> {
     let mut buffer = [0; crate::limits::PATH];
     let len = rustix::fs::readlinkat_raw(directory, name, &mut buffer)?;
