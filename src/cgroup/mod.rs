@@ -32,6 +32,7 @@ use crate::limits;
 use crate::plan::namespace::Hierarchy as Noun;
 use crate::plan::{Noun as _, Plan};
 use crate::sys::fd::{read_at, write_at};
+use crate::sys::memory;
 use crate::text::{PathBuf, short};
 
 /// What this host has.
@@ -75,23 +76,34 @@ struct Span {
     end: u16,
 }
 
-/// Texts of a few bytes each, one behind the other, each with its NUL.
+/// Texts of a few bytes each, one behind the other, each with its NUL. Kept off the stack: `Cgroups` is a value
+/// that is moved.
 #[derive(Default)]
-struct Names(heapless::Vec<u8, { limits::CGROUP_NAMES }>);
+struct Names {
+    memory: Option<&'static mut [u8]>,
+    len: u16,
+}
 
 impl Names {
     fn get(&self, span: Span) -> &CStr {
-        let bytes = self.0.get(usize::from(span.start)..usize::from(span.end)).unwrap_or_default();
+        let all = self.memory.as_deref().unwrap_or_default();
+        let bytes = all.get(usize::from(span.start)..usize::from(span.end)).unwrap_or_default();
         CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
     }
 
     #[inline(never)]
     fn add(&mut self, parts: &[&[u8]]) -> Result<Span> {
-        let start = self.0.len() as u16;
-        for part in parts.iter().chain(&[&b"\0"[..]]) {
-            self.0.extend_from_slice(part).map_err(|()| too_many())?;
+        if self.memory.is_none() {
+            self.memory = Some(memory::anonymous(limits::CGROUP_NAMES).context("mmap", "cgroups")?);
         }
-        Ok(Span { start, end: self.0.len() as u16 })
+        let start = self.len;
+        for part in parts.iter().chain(&[&b"\0"[..]]) {
+            let free = self.memory.as_deref_mut().and_then(|all| all.get_mut(usize::from(self.len)..));
+            let place = free.and_then(|free| free.get_mut(..part.len())).ok_or_else(too_many)?;
+            place.copy_from_slice(part);
+            self.len += part.len() as u16;
+        }
+        Ok(Span { start, end: self.len })
     }
 }
 
