@@ -14,8 +14,14 @@ use crate::{limits, sys};
 /// The name that errors about its content begin with.
 pub const NAME: &str = "config.json";
 
-/// The bundle's directory as an absolute path without links.
+/// The bundle's directory as an absolute path: as it was given, or, when relative, where it leads.
 pub fn locate(bundle: &CStr) -> Result<PathBuf> {
+    let given = bundle.to_bytes();
+    if given.starts_with(b"/") {
+        let end = given.iter().rposition(|&byte| byte != b'/').map_or(1, |last| last + 1);
+        let path = PathBuf::from_bytes(given.get(..end).unwrap_or(given));
+        return path.map_err(|_| Error::system("bundle", shown(bundle), Errno::NAMETOOLONG));
+    }
     let dir = fs::openat(CWD, bundle, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .context("bundle", shown(bundle))?;
     sys::descriptor::path(dir.as_fd()).context("bundle", shown(bundle))
@@ -43,4 +49,17 @@ pub fn read(bundle: &PathBuf) -> Result<&'static [u8]> {
     let buffer = sys::memory::anonymous(size.max(1)).context("mmap", NAME)?;
     let read = read_full(&file, buffer).context("read", &path)?;
     Ok(buffer.get(..read).unwrap_or(&[]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absolute_bundle_is_taken_by_its_name_and_a_relative_one_found() {
+        assert_eq!(locate(c"/some/bundle//").unwrap().as_bytes(), b"/some/bundle");
+        assert_eq!(locate(c"/").unwrap().as_bytes(), b"/");
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(locate(c".").unwrap().as_bytes(), here.to_str().unwrap().as_bytes());
+    }
 }
