@@ -14,11 +14,14 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 
-use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::oci::state::State;
 use crate::plan::hook::{Hook, STAGES, Strings};
+use crate::plan::process::Annotation;
+use crate::plan::{Plan, kind};
 use crate::sys::process::{self, Child, Vector};
-use crate::sys::{clock, pidfd, signal, stdio};
+use crate::sys::{clock, memory, pidfd, signal, stdio};
 use crate::text::{self, Bytes, shown};
 
 /// In nanoseconds.
@@ -30,13 +33,30 @@ const OUTPUT: usize = 256;
 /// What the child says where execve(2) failed, as shells do.
 const NOT_EXECUTED: i32 = 127;
 
-/// Runs the hooks of one stage in their order, each to its end. The first that fails is the error, and the rest do not run.
-pub fn run(stage: u32, plan: &Plan<'_>, state: &[u8]) -> Result<()> {
-    each(stage, plan, state, &mut Err)
+/// Runs the hooks of one stage in their order, each to its end, told the container's `status` and its first process
+/// (0: none). Each failure goes to `failed`, which decides whether to go on: that of a poststop hook is but a warning.
+pub fn announce(
+    stage: u32,
+    plan: &Plan<'_>,
+    (status, pid): (&[u8], i32),
+    failed: &mut dyn FnMut(Error) -> Result<()>,
+) -> Result<()> {
+    if !any(stage, plan)? {
+        return Ok(());
+    }
+    // Larger than the plan where JSON escapes a byte as six. Untouched memory costs nothing.
+    let room = memory::anonymous(limits::PLAN).context("mmap", "state")?;
+    let mut out = text::Into::new(room);
+    let string = |kind| Ok::<_, Error>(plan.string(kind)?.unwrap_or(c"").to_bytes());
+    let state = State { id: string(kind::ID)?, status, pid, bundle: string(kind::BUNDLE)? };
+    let annotations = plan.each::<Annotation<'_>>().map_while(Result::ok);
+    state
+        .write(annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())), &mut out)
+        .map_err(|_| Error::refused("state", "longer than its limit"))?;
+    each(stage, plan, out.finish(), failed)
 }
 
-/// Runs them all, handing each failure to `failed`, which decides whether to go on: that of a poststop hook is but a warning.
-pub fn each(
+fn each(
     stage: u32,
     plan: &Plan<'_>,
     state: &[u8],

@@ -10,11 +10,11 @@ use core::ffi::CStr;
 
 use super::record::Record;
 use super::store::{Entry, Store};
-use super::{Container, Init, announce};
+use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Plan, hook, kind};
-use crate::sys;
+use crate::{hooks, sys};
 
 /// How long a killed process may take to end, in seconds.
 const PATIENCE: i64 = 10;
@@ -52,7 +52,7 @@ impl<'a> Container<'a> {
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
         let forgotten = self.store.remove(self.id, self.entry);
-        let hooks = announce::run(hook::POSTSTOP, (self.id, &self.plan), (b"stopped", 0), &mut |error| {
+        let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), &mut |error| {
             warn(&error);
             Ok(())
         });
@@ -93,10 +93,7 @@ impl<'a> Container<'a> {
 
 /// `delete`: removes a container that has stopped; with `force`, any, and what a killed runtime left.
 pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-    let entry = match store.entry(id) {
-        Err(error) if force && error.op() == super::store::MISSING => return Ok(()),
-        done => done?,
-    };
+    let entry = store.entry(id)?;
     // A runtime that is still making it holds the lock, and is waited for.
     entry.lock()?;
     let container = match Container::restore(store, id, entry) {

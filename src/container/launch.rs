@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use super::identity::Identity;
 use super::record::Record;
 use super::store::Store;
-use super::{Container, Init, announce, config};
+use super::{Container, Init, config};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result};
@@ -294,7 +294,7 @@ impl<'a> Container<'a> {
     /// Runs the hooks of a stage; the first that fails ends it.
     fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
-        announce::run(stage, (self.id, &self.plan), (status, pid), &mut Err)
+        hooks::announce(stage, &self.plan, (status, pid), &mut Err)
     }
 
     /// A child that was killed says nothing; the cgroup may know why.

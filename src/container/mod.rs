@@ -1,6 +1,5 @@
 //! One container's life, seen from outside.
 
-mod announce;
 pub mod attend;
 pub mod config;
 pub mod destroy;

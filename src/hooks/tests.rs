@@ -6,6 +6,11 @@ use std::vec;
 
 use crate::plan::hook::{POSTSTOP, PRESTART};
 
+/// The first failure ends it.
+fn run(stage: u32, plan: &Plan<'_>, state: &[u8]) -> Result<()> {
+    each(stage, plan, state, &mut Err)
+}
+
 /// Emits hooks of the stage `prestart` that are shell scripts.
 fn with_hooks<T>(scripts: &[(&str, Option<u32>)], use_it: impl FnOnce(&Plan<'_>) -> T) -> T {
     let mut buffer = vec![0; 65536];

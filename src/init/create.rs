@@ -12,13 +12,12 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use super::{cwd, environment, execute};
 use crate::confine::{capability, oom, rlimit, sysctl, user};
 use crate::error::{Context, Error, Result};
-use crate::oci::state::State;
 use crate::plan::namespace::Hierarchy;
-use crate::plan::process::{Annotation, Capabilities, Terminal, User};
+use crate::plan::process::{Capabilities, Terminal, User};
 use crate::plan::{self, Plan, hook, kind};
 use crate::sys::{descriptor, memory, process};
 use crate::terminal::pty;
-use crate::text::{self, PathBuf, shown};
+use crate::text::{PathBuf, shown};
 use crate::{hooks, limits, net, rootfs};
 
 /// Makes everything that SETUP and PLAN, which wait in the socket, ask for, and becomes the container's process.
@@ -176,22 +175,9 @@ fn run_hooks(stage: u32, plan: &Plan<'_>, status: &str, mask: Mode) -> Result<()
         return Ok(());
     }
     let ours = umask(mask);
-    // Larger than the plan where JSON escapes a byte as six. Untouched memory costs nothing.
-    let room = memory::anonymous(limits::PLAN).context("mmap", "state")?;
-    let mut out = text::Into::new(room);
-    let string = |kind| Ok::<_, Error>(plan.string(kind)?.unwrap_or(c"").to_bytes());
-    let state = State {
-        id: string(kind::ID)?,
-        status: status.as_bytes(),
-        // As seen from in here, since the hook is in here.
-        pid: rustix::process::getpid().as_raw_pid(),
-        bundle: string(kind::BUNDLE)?,
-    };
-    let annotations = plan.each::<Annotation<'_>>().map_while(Result::ok);
-    state
-        .write(annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())), &mut out)
-        .map_err(|_| Error::refused("state", "longer than its limit"))?;
-    let done = hooks::run(stage, plan, out.finish());
+    // The pid as seen from in here, since the hook is in here.
+    let pid = rustix::process::getpid().as_raw_pid();
+    let done = hooks::announce(stage, plan, (status.as_bytes(), pid), &mut Err);
     umask(ours);
     done
 }

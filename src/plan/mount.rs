@@ -50,3 +50,24 @@ noun! {
         17 destination_nofollow: bool,
     }
 }
+
+/// A mount that nothing has been asked of.
+pub const BLANK: Mount<'static> = Mount {
+    destination: c"/",
+    fstype: None,
+    source: None,
+    bind: NO_BIND,
+    remount: false,
+    set: 0,
+    clear: 0,
+    recursive_set: 0,
+    recursive_clear: 0,
+    superblock: 0,
+    superblock_clear: 0,
+    propagation: 0,
+    data: None,
+    copy_up: false,
+    copy_symlink: false,
+    source_nofollow: false,
+    destination_nofollow: false,
+};

@@ -192,8 +192,8 @@ fn not_atime(mode: u32, set: &mut u64, clear: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::mount::BLANK;
     use crate::plan::names::find;
-    use crate::plan::translate::mounts::BLANK;
 
     fn asked(options: &[&str]) -> Mount<'static> {
         let mut mount = BLANK;

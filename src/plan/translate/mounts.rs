@@ -7,7 +7,7 @@ use super::{Translation, unbuilt};
 use crate::error::Result;
 use crate::oci;
 use crate::plan::kind;
-use crate::plan::mount::{BIND, Mount, NO_BIND};
+use crate::plan::mount::{BIND, BLANK, Mount, NO_BIND};
 use crate::plan::names::{self, find_text};
 use crate::plan::options::{Ask, OPTIONS, RDONLY};
 use crate::plan::root::Root;
@@ -19,27 +19,6 @@ const DATA: usize = 4095;
 const MS_RDONLY: u64 = libc::MS_RDONLY as u64;
 const MS_PRIVATE: u32 = libc::MS_PRIVATE as u32;
 const MS_RSLAVE: u32 = (libc::MS_SLAVE | libc::MS_REC) as u32;
-
-/// A mount that nothing has been asked of.
-pub(in crate::plan) const BLANK: Mount<'static> = Mount {
-    destination: c"/",
-    fstype: None,
-    source: None,
-    bind: NO_BIND,
-    remount: false,
-    set: 0,
-    clear: 0,
-    recursive_set: 0,
-    recursive_clear: 0,
-    superblock: 0,
-    superblock_clear: 0,
-    propagation: 0,
-    data: None,
-    copy_up: false,
-    copy_symlink: false,
-    source_nofollow: false,
-    destination_nofollow: false,
-};
 
 impl Translation<'_, '_> {
     /// `root` and `linux.rootfsPropagation`.

@@ -23,7 +23,7 @@ use nsenter::attr::{Message, Writer};
 use super::*;
 use crate::error::Result;
 use crate::plan::device::Device;
-use crate::plan::mount::{BIND, Mount, NO_BIND, RBIND};
+use crate::plan::mount::{BIND, BLANK, Mount, RBIND};
 use crate::plan::namespace::{Hierarchy, Namespace};
 use crate::plan::{Noun, Plan, kind};
 
@@ -84,32 +84,12 @@ impl Default for Wish<'_> {
     }
 }
 
-const NEW: Mount<'_> = Mount {
-    destination: c"/",
-    fstype: None,
-    source: None,
-    bind: NO_BIND,
-    remount: false,
-    set: 0,
-    clear: 0,
-    recursive_set: 0,
-    recursive_clear: 0,
-    superblock: 0,
-    superblock_clear: 0,
-    propagation: 0,
-    data: None,
-    copy_up: false,
-    copy_symlink: false,
-    source_nofollow: false,
-    destination_nofollow: false,
-};
-
 fn new<'a>(fstype: &'a CStr, destination: &'a CStr, data: Option<&'a CStr>) -> Mount<'a> {
-    Mount { destination, fstype: Some(fstype), source: Some(fstype), data, ..NEW }
+    Mount { destination, fstype: Some(fstype), source: Some(fstype), data, ..BLANK }
 }
 
 fn bound<'a>(source: &'a CStr, destination: &'a CStr) -> Mount<'a> {
-    Mount { destination, source: Some(source), bind: RBIND, ..NEW }
+    Mount { destination, source: Some(source), bind: RBIND, ..BLANK }
 }
 
 fn device(path: &CStr, major: u32, minor: u32) -> Device<'_> {

@@ -21,7 +21,7 @@ fn binds_take_attributes_and_make_their_mount_points() {
                 remount: true,
                 bind: BIND,
                 set: libc::MOUNT_ATTR_RDONLY,
-                ..NEW
+                ..BLANK
             },
             Mount { recursive_set: libc::MOUNT_ATTR_RDONLY, ..bound(&data, c"/rro") },
         ],
