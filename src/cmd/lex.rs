@@ -83,9 +83,15 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// `stop`: the first operand ends the flags.
-    pub fn new(arguments: Strings, flags: &'static [Flag], stop: bool) -> Self {
-        Self { arguments, flags, stop, ended: false }
+    /// Flags may stand behind operands too.
+    pub fn new(arguments: Strings, flags: &'static [Flag]) -> Self {
+        Self { arguments, flags, stop: false, ended: false }
+    }
+
+    /// The same for who has operands that may look like flags (exec, ps): the first operand ends the flags.
+    pub fn flags_first(mut self) -> Self {
+        self.stop = true;
+        self
     }
 
     /// What has not been read.
@@ -123,6 +129,9 @@ impl Parser {
             flag.name.as_bytes() == name || matches!((flag.letter, name), (Some(a), [b]) if a == *b)
         };
         let Some(flag) = self.flags.iter().find(known) else {
+            if matches!(name, b"help" | b"h") {
+                return Err(Error::refused(HELP, ""));
+            }
             return Err(usage(format_args!("flag provided but not defined: -{}", text::Bytes(name))));
         };
         if flag.value.is_none() {
@@ -153,6 +162,9 @@ pub fn boolean(value: Option<&CStr>) -> Option<bool> {
 /// The operation of a usage error: the report prints "Incorrect Usage." on standard output for it.
 pub const USAGE: &str = "usage";
 
+/// The operation of what is no error: every command knows `--help`, but none has it among its flags.
+pub const HELP: &str = "help";
+
 /// A command line that makes no sense.
 #[cold]
 pub fn usage(reason: impl core::fmt::Display) -> Error {
@@ -181,7 +193,10 @@ mod tests {
     }
 
     fn parse(arguments: &[&str], stop: bool) -> Result<Vec<Item>> {
-        let mut parser = Parser::new(strings(arguments), FLAGS, stop);
+        let mut parser = Parser::new(strings(arguments), FLAGS);
+        if stop {
+            parser = parser.flags_first();
+        }
         let mut items = Vec::new();
         while let Some(item) = parser.advance()? {
             items.push(item);
@@ -207,6 +222,14 @@ mod tests {
         assert_eq!(parse(&["--", "-d"], false), Ok(operands(&[c"-d"])));
         assert_eq!(parse(&["id", "-d"], true), Ok(operands(&[c"id", c"-d"])));
         assert_eq!(parse(&["id", "-d"], false).unwrap()[1], Item::Switch("detach", true));
+    }
+
+    #[test]
+    fn help_is_asked_for_before_the_operands_only() {
+        for asks in [&["--help"][..], &["-h"], &["-d", "-help", "id"]] {
+            assert_eq!(parse(asks, true).unwrap_err().op(), HELP, "{asks:?}");
+        }
+        assert!(parse(&["id", "sh", "-c", "ls --help", "-h"], true).is_ok());
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub fn main(arguments: Strings, environment: Strings) -> u8 {
 
 fn dispatch(globals: &mut Globals, mut arguments: Strings) -> Result<u8> {
     let name = arguments.next().unwrap_or(c"");
-    let mut parser = Parser::new(arguments, FLAGS, true);
+    let mut parser = Parser::new(arguments, FLAGS).flags_first();
     while let Some(item) = parser.advance()? {
         match item {
             Item::Switch("help", true) => return help::overview(),
@@ -97,13 +97,17 @@ fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
     if verb == c"help" {
         return help::about(arguments.into_iter().next());
     }
+    if let b"checkpoint" | b"restore" = verb.to_bytes() {
+        // Before its flags are looked at: callers take a `--help` that succeeds for support of CRIU.
+        return Err(Error::refused("CRIU", format_args!("{}: not supported by this build", shown(verb))));
+    }
     let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
         return Err(usage(format_args!("no such command: {}", shown(verb))));
     };
-    if arguments.into_iter().take_while(|it| *it != c"--").any(|it| it == c"--help" || it == c"-h") {
-        return help::about(Some(verb));
+    match (command.run)(globals, Parser::new(arguments, command.flags)) {
+        Err(error) if error.op() == lex::HELP => help::about(Some(verb)),
+        done => done,
     }
-    (command.run)(globals, Parser::new(arguments, command.flags, false))
 }
 
 impl Globals {
