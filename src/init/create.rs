@@ -2,29 +2,23 @@
 
 use core::convert::Infallible;
 
-use nsenter::attr::{HEADER, Writer};
-use nsenter::sync::{Channel, Fds, Kind, silent};
-use rustix::fd::{AsFd, AsRawFd};
+use nsenter::sync::{Channel, Fds, Kind};
 use rustix::fs::Mode;
-use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
-use super::{cwd, environment, execute};
-use crate::confine::{capability, oom, rlimit, sysctl, user};
-use crate::error::{Context, Error, Result};
-use crate::plan::namespace::Hierarchy;
-use crate::plan::process::{Capabilities, Terminal, User};
-use crate::plan::{self, Plan, hook, kind};
-use crate::sys::{descriptor, memory, process};
-use crate::terminal::pty;
-use crate::text::{PathBuf, shown};
-use crate::{hooks, limits, net, rootfs};
+use super::environment;
+use super::process::Process;
+use super::steps::{enter_cgroups, join_keyring, open_console};
+use crate::confine::{oom, sysctl};
+use crate::error::{Context, Result};
+use crate::plan::process::User;
+use crate::plan::{Plan, hook, kind};
+use crate::sys::process;
+use crate::text::shown;
+use crate::{hooks, net, rootfs};
 
-/// Makes everything that SETUP and PLAN, which wait in the socket, ask for, and becomes the container's process.
-pub fn create(channel: Channel) -> Result<Infallible> {
-    let mut tasks = Fds::default();
-    let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
-    let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
+/// Makes everything that `setup` and `plan` ask for, and becomes the container's process.
+pub fn create(channel: Channel, setup: Plan<'_>, tasks: Fds, plan: Plan<'_>) -> Result<Infallible> {
     let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
 
     // Modes are meant as they are written, until the process gets its own mask.
@@ -67,80 +61,13 @@ pub fn create(channel: Channel) -> Result<Infallible> {
     open_console(channel, &plan, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
 
-    // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
     let added = environment::added(&plan, &setup, user.uid)?;
-    let argv = environment::arguments(&plan)?;
-    let envp = environment::environment(&plan, &added)?;
-    let directory = plan.string(kind::CWD)?.unwrap_or(c"/");
-    let entered = cwd::enter_as_root(directory)?;
-    rlimit::apply(&plan)?;
-    let capabilities = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);
-    capability::limit(&capabilities)?;
-    capability::keep(true)?;
-    user::assume(&user, &plan)?;
-    capability::keep(false)?;
-    capability::apply(&capabilities)?;
-    if plan.has(kind::NO_NEW_PRIVILEGES)? {
-        rustix::thread::set_no_new_privs(true).context("prctl", "PR_SET_NO_NEW_PRIVS")?;
-    }
-    if !entered {
-        cwd::enter(directory)?;
-    }
-    let mask = user.umask.map_or(inherited, Mode::from_raw_mode);
-    umask(mask);
-    // With the process's own eyes, and while the answer can still make `create` fail.
-    let program = execute::find(&argv, &envp)?;
+    let process = Process::assume(&plan, &added, &user, inherited)?;
 
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
-    run_hooks(hook::START_CONTAINER, &plan, "created", mask)?;
-    let kept =
-        setup.u32(kind::LISTEN_FDS)?.unwrap_or(0).saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
-    execute::close_all_but(kept, channel.as_raw());
-    Err(execute::execute(&program, &argv, &envp))
-}
-
-/// The next message, in memory of its own.
-fn receive(channel: Channel, kind: Kind, most: usize, fds: &mut Fds) -> Result<Plan<'static>> {
-    let header = channel.recv_header(fds)?.ok_or_else(|| silent(c"runtime"))?;
-    if header.kind != kind as u16 || header.len > most {
-        return Err(Error::refused("message", "not the one that was due"));
-    }
-    let memory = memory::anonymous(header.len).context("mmap", "plan")?;
-    Ok(Plan::new(channel.recv_rest(&header, memory)?))
-}
-
-/// Enters the v1 cgroups whose `tasks` files came with SETUP, in the order of its hierarchies. The literal 0 means the writing thread
-/// and spares the lock that a pid in `cgroup.procs` waits for, 5 to 20 ms on an idle system.
-fn enter_cgroups(setup: &Plan<'_>, mut tasks: Fds) -> Result<()> {
-    let count = setup.u32(kind::TASKS_FDS)?.unwrap_or(0);
-    for index in 0..count as usize {
-        let file = tasks.take(index).ok_or_else(|| Error::refused("message", "a tasks file is missing"))?;
-        let written = rustix::io::write(descriptor::adopt(file), b"0");
-        if let Err(errno) = written {
-            let hierarchy = setup.each::<Hierarchy<'_>>().nth(index).transpose()?;
-            let controllers = hierarchy.map_or(c"", |hierarchy| hierarchy.controllers);
-            return Err(Error::system("write", format_args!("cgroup {} tasks", shown(controllers)), errno));
-        }
-    }
-    Ok(())
-}
-
-/// A session keyring of the container's own, under runc's name for it. The host's would let it look for keys.
-fn join_keyring(plan: &Plan<'_>) -> Result<()> {
-    if plan.has(kind::NO_NEW_KEYRING)? {
-        return Ok(());
-    }
-    let mut name = PathBuf::new();
-    let id = plan.string(kind::ID)?.unwrap_or(c"");
-    name.push(b"_ses.")
-        .and_then(|()| name.push(id.to_bytes()))
-        .map_err(|_| Error::refused("id", "too long"))?;
-    match process::join_session_keyring(name.as_cstr()) {
-        // A kernel without keyrings.
-        Err(Errno::NOSYS) => Ok(()),
-        other => other.context("keyctl", "session keyring"),
-    }
+    run_hooks(hook::START_CONTAINER, &plan, "created", process.mask)?;
+    process.execute(&plan, &setup, channel)
 }
 
 fn name_host(plan: &Plan<'_>) -> Result<()> {
@@ -151,22 +78,6 @@ fn name_host(plan: &Plan<'_>) -> Result<()> {
         rustix::system::setdomainname(name.to_bytes()).context("setdomainname", shown(name))?;
     }
     Ok(())
-}
-
-/// The process's terminal, if it is to have one, as its standard descriptors and its /dev/console. The runtime gets the other end.
-fn open_console(channel: Channel, plan: &Plan<'_>, uid: u32, mounts: bool) -> Result<()> {
-    if let Some(terminal) = plan.one::<Terminal>()? {
-        let pty = pty::open(&terminal)?;
-        // Not in the host's mount namespace.
-        if mounts {
-            rootfs::console(pty.slave.as_fd())?;
-        }
-        let mut message = [0; HEADER];
-        let message = Writer::new(&mut message, Kind::Console as u16).finish().map_err(plan::broken)?;
-        channel.send_with_fds(message, &[pty.master.as_raw_fd()])?;
-        pty::attach(&pty.slave)?;
-    }
-    pty::own(uid)
 }
 
 /// Runs the hooks of one stage here, where the container is, under a mask that is theirs.

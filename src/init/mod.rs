@@ -6,15 +6,43 @@ mod create;
 mod cwd;
 mod environment;
 mod execute;
+mod process;
+mod steps;
+
+use core::convert::Infallible;
 
 use nsenter::stage;
+use nsenter::sync::{Channel, Fds, Kind, silent};
+
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::plan::Plan;
+use crate::sys::memory;
 
 /// The program's part as a stage, with `socket` inherited and `name` its argv[0]. Comes back only when it has
 /// failed, with the status to exit with; the runtime knows why.
 pub fn main(socket: i32, name: &mut [u8]) -> u8 {
     let channel = stage::enter(socket, name);
-    let Err(error) = create::create(channel);
+    let Err(error) = begin(channel);
     // When this fails as well, the runtime is gone and there is nobody to tell.
     let _ = channel.send_error(error.op(), error.subject(), error.errno().map(|errno| errno.raw_os_error()));
     1
+}
+
+/// What is to be done waits in the socket: SETUP with its descriptors, and PLAN.
+fn begin(channel: Channel) -> Result<Infallible> {
+    let mut tasks = Fds::default();
+    let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
+    let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
+    create::create(channel, setup, tasks, plan)
+}
+
+/// The next message, in memory of its own.
+fn receive(channel: Channel, kind: Kind, most: usize, fds: &mut Fds) -> Result<Plan<'static>> {
+    let header = channel.recv_header(fds)?.ok_or_else(|| silent(c"runtime"))?;
+    if header.kind != kind as u16 || header.len > most {
+        return Err(Error::refused("message", "not the one that was due"));
+    }
+    let memory = memory::anonymous(header.len).context("mmap", "plan")?;
+    Ok(Plan::new(channel.recv_rest(&header, memory)?))
 }

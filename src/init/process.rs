@@ -1,0 +1,64 @@
+//! The second half of every list: what was root in the container becomes the process, and runs its program.
+
+use core::convert::Infallible;
+
+use nsenter::sync::Channel;
+use rustix::fs::Mode;
+use rustix::process::umask;
+
+use super::environment::Added;
+use super::{cwd, environment, execute};
+use crate::confine::{capability, rlimit, user};
+use crate::error::{Context, Result};
+use crate::plan::process::{Capabilities, User};
+use crate::plan::{Plan, kind};
+use crate::sys::process::Vector;
+use crate::text::PathBuf;
+
+/// All but the program's start is done.
+pub struct Process<'a> {
+    program: PathBuf,
+    argv: Vector<'a>,
+    envp: Vector<'a>,
+    /// Its file mode creation mask.
+    pub mask: Mode,
+}
+
+impl<'a> Process<'a> {
+    /// Takes on the user, the rights and the limits that the plan's process has, and finds its program.
+    pub fn assume(plan: &Plan<'a>, added: &'a Added, user: &User, inherited: Mode) -> Result<Self> {
+        // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
+        let argv = environment::arguments(plan)?;
+        let envp = environment::environment(plan, added)?;
+        let directory = plan.string(kind::CWD)?.unwrap_or(c"/");
+        let entered = cwd::enter_as_root(directory)?;
+        rlimit::apply(plan)?;
+        let capabilities = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);
+        capability::limit(&capabilities)?;
+        capability::keep(true)?;
+        user::assume(user, plan)?;
+        capability::keep(false)?;
+        capability::apply(&capabilities)?;
+        if plan.has(kind::NO_NEW_PRIVILEGES)? {
+            rustix::thread::set_no_new_privs(true).context("prctl", "PR_SET_NO_NEW_PRIVS")?;
+        }
+        if !entered {
+            cwd::enter(directory)?;
+        }
+        let mask = user.umask.map_or(inherited, Mode::from_raw_mode);
+        umask(mask);
+        // With the process's own eyes, and while the answer can still make `create` fail.
+        let program = execute::find(&argv, &envp)?;
+        Ok(Self { program, argv, envp, mask })
+    }
+
+    /// Closes what was not asked for and runs the program. Comes back on failure only.
+    pub fn execute(&self, plan: &Plan<'_>, setup: &Plan<'_>, channel: Channel) -> Result<Infallible> {
+        let kept = setup
+            .u32(kind::LISTEN_FDS)?
+            .unwrap_or(0)
+            .saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
+        execute::close_all_but(kept, channel.as_raw());
+        Err(execute::execute(&self.program, &self.argv, &self.envp))
+    }
+}
