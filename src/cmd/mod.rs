@@ -2,9 +2,12 @@
 
 mod delete;
 mod help;
+mod kill;
 pub mod lex;
 mod output;
+mod pause;
 mod report;
+mod resume;
 mod run;
 mod state;
 
@@ -35,7 +38,8 @@ pub struct Command {
 }
 
 /// The verbs, in the order of the help.
-pub const COMMANDS: &[&Command] = &[&run::COMMAND, &state::COMMAND, &delete::COMMAND];
+pub const COMMANDS: &[&Command] =
+    &[&run::COMMAND, &state::COMMAND, &kill::COMMAND, &pause::COMMAND, &resume::COMMAND, &delete::COMMAND];
 
 /// Flags before the verb.
 pub const FLAGS: &[Flag] = &[
@@ -171,6 +175,20 @@ impl Globals {
             done => done,
         }
     }
+}
+
+/// The container's id, checked, and whatever stands behind it.
+fn id_and_rest(mut parser: Parser, flag: &mut dyn FnMut(Item)) -> Result<(&'static CStr, Strings)> {
+    while let Some(item) = parser.advance()? {
+        match item {
+            Item::Operand(id) => {
+                crate::container::id::check(id)?;
+                return Ok((id, parser.rest()));
+            }
+            other => flag(other),
+        }
+    }
+    Err(usage("a container id is expected"))
 }
 
 /// The one operand of a verb: the container's id, checked.

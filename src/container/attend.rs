@@ -2,7 +2,7 @@
 
 use rustix::event::PollFd;
 use rustix::event::{PollFlags, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
@@ -74,8 +74,7 @@ impl Container<'_> {
 
     /// Hands a signal on. A process that has just ended does not need it.
     fn forward(&self, signal: i32) -> Result<()> {
-        let Some(init) = &self.init else { return Ok(()) };
-        match sys::pidfd::send_signal(init.pidfd.as_fd(), signal) {
+        match self.signal(signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(Error::system("pidfd_send_signal", "init", errno)),
         }

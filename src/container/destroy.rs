@@ -2,7 +2,6 @@
 
 use nsenter::attr::Message;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -13,8 +12,8 @@ use super::store::{Entry, Store};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
+use crate::hooks;
 use crate::plan::{self, Plan, hook, kind};
-use crate::{hooks, sys};
 
 /// How long a killed process may take to end, in seconds.
 const PATIENCE: i64 = 10;
@@ -72,7 +71,7 @@ impl<'a> Container<'a> {
         let Some(init) = &self.init else {
             return Ok(());
         };
-        match sys::pidfd::send_signal(init.pidfd.as_fd(), libc::SIGKILL) {
+        match self.signal(libc::SIGKILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(errno) => return Err(Error::system("pidfd_send_signal", "init", errno)),
         }

@@ -47,7 +47,7 @@ impl Container<'_> {
         }
     }
 
-    fn is_frozen(&self) -> bool {
+    pub(super) fn is_frozen(&self) -> bool {
         self.cgroups.as_ref().is_some_and(Cgroups::frozen)
     }
 }

@@ -107,6 +107,38 @@ pub const IPC_SYSCTLS: &[&[u8]] = &[
     b"kernel/shmmni",
 ];
 
+/// signal(7) from 1 on, as x86, ARM and RISC-V number them.
+const SIGNALS: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP \
+                       TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
+
+/// First and last real-time signal that the C libraries give away.
+const REAL_TIME: (i32, i32) = (34, 64);
+
+/// A signal's number: decimal, or its name with or without SIG, in any case; `RTMIN+1` and `RTMAX-1`, too.
+pub fn signal(name: &[u8]) -> Option<i32> {
+    if let Some(number) = crate::wire::cgroupfs::number(name) {
+        return i32::try_from(number).ok().filter(|number| *number <= REAL_TIME.1);
+    }
+    let is = |name: &[u8], prefix: &str| {
+        name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let name = if is(name, "SIG") { name.get(3..)? } else { name };
+    if let Some(at) = SIGNALS.split(' ').position(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
+        return Some(at as i32 + 1);
+    }
+    let from = match is(name, "RTMAX") {
+        true => REAL_TIME.1,
+        false if is(name, "RTMIN") => REAL_TIME.0,
+        false => return None,
+    };
+    let offset = match name.get(5..)? {
+        b"" => 0,
+        offset @ [b'+' | b'-', ..] => core::str::from_utf8(offset).ok()?.parse::<i32>().ok()?,
+        _ => return None,
+    };
+    from.checked_add(offset).filter(|number| (REAL_TIME.0..=REAL_TIME.1).contains(number))
+}
+
 /// What a table has for a name.
 pub fn find<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
     let found = table.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
@@ -164,6 +196,33 @@ mod tests {
                 assert_eq!(name_of(table, number), Some(name), "two names for {number}");
             }
             assert_eq!(find(table, "CAP_NONE"), None);
+        }
+    }
+
+    #[test]
+    fn a_signal_has_a_number_a_name_and_a_longer_name() {
+        for text in ["15", "TERM", "SIGTERM", "sigterm", "term"] {
+            assert_eq!(signal(text.as_bytes()), Some(libc::SIGTERM), "{text}");
+        }
+        let known = [("HUP", 1), ("WINCH", libc::SIGWINCH), ("SYS", libc::SIGSYS), ("0", 0), ("64", 64)];
+        let real_time = [("RTMIN", 34), ("SIGRTMIN+3", 37), ("RTMAX-2", 62), ("rtmax", 64)];
+        for (text, number) in known.into_iter().chain(real_time) {
+            assert_eq!(signal(text.as_bytes()), Some(number), "{text}");
+        }
+        for text in [
+            "",
+            "SIG",
+            "NOPE",
+            "65",
+            "-9",
+            "TERM ",
+            "RTMIN-1",
+            "RTMIN+99999999999",
+            "RTMAX+1",
+            "RTMIN1",
+            "1x",
+        ] {
+            assert_eq!(signal(text.as_bytes()), None, "{text}");
         }
     }
 

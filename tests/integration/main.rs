@@ -12,6 +12,7 @@ mod cgroup_mount;
 mod confine;
 mod hooks;
 mod inherit;
+mod kill;
 mod mount_options;
 mod mounts;
 mod namespaces;

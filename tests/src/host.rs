@@ -90,6 +90,14 @@ pub fn cgroup_of(name: &str, control: &str) -> PathBuf {
     found.first().cloned().unwrap_or_else(|| panic!("no cgroup {name} below {}", base.display()))
 }
 
+/// Who is in the cgroups with `name`, by the first hierarchy.
+pub fn cgroup_pids(name: &str) -> Vec<i32> {
+    let directories = cgroup_directories(name);
+    let procs =
+        directories.first().map(|dir| fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default());
+    procs.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+}
+
 /// Live processes that belong to a container: of its runtime's session, with its id among their arguments, or with
 /// their root or directory in its bundle.
 pub fn processes(session: &BTreeSet<i32>, id: &str, dir: &Path) -> Vec<String> {

@@ -242,6 +242,24 @@ fn answer(question: &str) -> Answer {
             done(unsafe { libc::kill(libc::getpid(), number(a)? as i32) })
         }
         "fork" => fork(number(a)?),
+        // So many children that do nothing, and us with them.
+        "children" => {
+            for _ in 0..number(a)? {
+                // SAFETY: one thread.
+                if unsafe { libc::fork() } == 0 {
+                    break;
+                }
+            }
+            loop {
+                // SAFETY: no memory.
+                unsafe { libc::pause() };
+            }
+        }
+        // A file that grows as long as we run.
+        "count" => loop {
+            fs::OpenOptions::new().append(true).create(true).open("/tmp/count")?.write_all(b".")?;
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        },
         "allocate" => allocate(number(a)? as usize),
         "stdin" => {
             let mut all = String::new();
