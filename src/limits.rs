@@ -68,3 +68,9 @@ pub const SETUP: usize = HIERARCHIES * 3 * PATH;
 /// Paths alive at once, a multiple of 64: a search 64 cgroups deep holds one at each level, and whatever calls
 /// it some more. Only those in use cost memory.
 pub const PATHS: usize = 128;
+
+/// Bytes of all containers' names together, and of the rows that `list` shows: tens of thousands of containers.
+pub const NAMES: usize = 64 << 20;
+
+/// Bytes of the warnings that wait for the end of a command: one for each capability, and some more.
+pub const WARNINGS: usize = 64 << 10;

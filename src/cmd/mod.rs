@@ -4,6 +4,7 @@ mod delete;
 mod help;
 mod kill;
 pub mod lex;
+mod list;
 mod output;
 mod pause;
 mod report;
@@ -11,13 +12,14 @@ mod resume;
 mod run;
 mod state;
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use crate::container::store::Store;
 use crate::error::{Context as _, Error, Result};
 use crate::sys;
 use crate::sys::arguments::Strings;
-use crate::text::{PathBuf, shown};
+use crate::text::{Into, PathBuf, shown};
 use lex::{Flag, Item, Parser, usage};
 
 /// The program's name in messages.
@@ -38,15 +40,27 @@ pub struct Command {
 }
 
 /// The verbs, in the order of the help.
-pub const COMMANDS: &[&Command] =
-    &[&run::COMMAND, &state::COMMAND, &kill::COMMAND, &pause::COMMAND, &resume::COMMAND, &delete::COMMAND];
+pub const COMMANDS: &[&Command] = &[
+    &run::COMMAND,
+    &state::COMMAND,
+    &list::COMMAND,
+    &kill::COMMAND,
+    &pause::COMMAND,
+    &resume::COMMAND,
+    &delete::COMMAND,
+];
 
 /// Flags before the verb.
 pub const FLAGS: &[Flag] = &[
     Flag { name: "root", letter: None, value: Some("DIR"), help: "where containers' state is kept" },
     Flag { name: "log", letter: None, value: Some("FILE"), help: "also append errors to FILE" },
     Flag { name: "log-format", letter: None, value: Some("text|json"), help: "form of the records there" },
-    Flag { name: "debug", letter: None, value: None, help: "say more (accepted; nothing more is said yet)" },
+    Flag {
+        name: "debug",
+        letter: None,
+        value: None,
+        help: "tell each step, in the log or on standard error",
+    },
     Flag {
         name: "cgroup-manager",
         letter: None,
@@ -68,17 +82,31 @@ pub const FLAGS: &[Flag] = &[
 pub struct Globals {
     root: Option<&'static CStr>,
     log: Option<&'static CStr>,
+    debug: bool,
     json: bool,
     cgroups_disabled: bool,
     environment: Strings,
+    /// Records that wait until it is known that they are not to stand beside an error.
+    warnings: Cell<Option<Into<'static>>>,
 }
 
 /// Carries a command line out. The status to exit with.
 pub fn main(arguments: Strings, environment: Strings) -> u8 {
-    let mut globals = Globals { root: None, log: None, json: false, cgroups_disabled: false, environment };
+    let mut globals = Globals {
+        root: None,
+        log: None,
+        debug: false,
+        json: false,
+        cgroups_disabled: false,
+        environment,
+        warnings: Cell::new(None),
+    };
     let ensured = sys::stdio::ensure().context("open", "/dev/null");
     match ensured.and_then(|()| dispatch(&mut globals, arguments)) {
-        Ok(status) => status,
+        Ok(status) => {
+            report::success(&globals);
+            status
+        }
         Err(error) => report::failure(&globals, &error),
     }
 }
@@ -108,6 +136,7 @@ fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
     let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
         return Err(usage(format_args!("no such command: {}", shown(verb))));
     };
+    report::step(globals, command.name);
     match (command.run)(globals, Parser::new(arguments, command.flags)) {
         Err(error) if error.op() == lex::HELP => help::about(Some(verb)),
         done => done,
@@ -118,7 +147,8 @@ impl Globals {
     fn take(&mut self, item: Item) -> Result<()> {
         match item {
             Item::Flag("root", path) => self.root = Some(path),
-            Item::Flag("log", path) => self.log = Some(path),
+            Item::Flag("log", path) => self.log = Some(path).filter(|path| !path.is_empty()),
+            Item::Switch("debug", on) => self.debug = on,
             Item::Flag("log-format", form) => match form.to_bytes() {
                 b"json" => self.json = true,
                 b"text" => self.json = false,
@@ -147,23 +177,36 @@ impl Globals {
         Ok(())
     }
 
-    /// `--root`, or /run/minirunc, or for an ordinary user below $XDG_RUNTIME_DIR.
+    /// `--root` made absolute, or /run/minirunc, or below $XDG_RUNTIME_DIR for whom that is meant.
     fn root(&self) -> Result<PathBuf> {
         let unfit = |_| Error::refused("--root", "longer than a path may be");
         if let Some(root) = self.root {
-            if root.to_bytes() == b"/" || root.is_empty() {
+            let root = root.to_bytes();
+            let mut path = PathBuf::new();
+            if !root.starts_with(b"/") {
+                path = crate::container::config::locate(c".")?;
+            }
+            path.join(root).map_err(unfit)?;
+            if path.as_bytes().iter().all(|byte| b"/.".contains(byte)) {
                 return Err(Error::refused("--root", "refusing to use / as the state root"));
             }
-            return PathBuf::from_bytes(root.to_bytes()).map_err(unfit);
+            return Ok(path);
         }
         let runtime_dir = self.environment.variable("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-        let mut path = PathBuf::new();
-        match runtime_dir {
-            Some(dir) if !rustix::process::geteuid().is_root() => path.push(dir.to_bytes()).map_err(unfit)?,
-            _ => path.push(b"/run").map_err(unfit)?,
-        }
+        let dir = runtime_dir.filter(|_| self.is_a_users()).map_or(&b"/run"[..], CStr::to_bytes);
+        let mut path = PathBuf::from_bytes(dir).map_err(unfit)?;
         path.join(b"minirunc").map_err(unfit)?;
         Ok(path)
+    }
+
+    /// Whether $XDG_RUNTIME_DIR is the place for state: an ordinary user's, and whose who is root in a user
+    /// namespace but does not say so in $USER. The host's root may have got it from a log-in by su(1).
+    fn is_a_users(&self) -> bool {
+        /// Inode of the initial user namespace: `PROC_USER_INIT_INO` (linux/proc_ns.h).
+        const INITIAL: u64 = 0xEFFF_FFFD;
+        let namespace = || rustix::fs::stat(c"/proc/self/ns/user").map_or(INITIAL, |stat| stat.st_ino);
+        !rustix::process::geteuid().is_root()
+            || self.environment.variable("USER") != Some(c"root") && namespace() != INITIAL
     }
 
     /// The state root, which must be there.

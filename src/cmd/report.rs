@@ -3,70 +3,118 @@
 //! The forms of the log are logrus's, since containerd and podman read them: containerd takes the last record of
 //! level `error`, podman takes the whole file for one JSON object. So a failure is exactly one record.
 
-use core::fmt::Write;
+use core::fmt::{Display, Write};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::lex::USAGE;
 use super::{Globals, NAME, output};
 use crate::error::{Errno, Error};
+use crate::sys::memory;
 use crate::sys::stdio::stderr;
+use crate::text::{Into, short, shown};
 use crate::wire::json::{Quoted, Writer};
 use crate::wire::time::Moment;
+use crate::{limits, sys};
 
 /// A record with its frame: an error is at most 700 bytes, and JSON may write six for one.
 type Line = heapless::String<5120>;
 
-/// Tells a failure. The status to exit with: 127 and 126 are a shell's for a program that is not there, or that
-/// cannot be run; all else is 1.
+/// Tells a failure: in the log, and always on standard error. The status to exit with.
 #[cold]
 #[inline(never)]
 pub fn failure(globals: &Globals, error: &Error) -> u8 {
     if error.op() == USAGE {
         let _ = output::print(|out| out.write_str("Incorrect Usage.\n"));
     }
-    record(globals, "error", error);
-    let mut line = Line::new();
-    let _ = writeln!(line, "{NAME}: {error}");
-    if let Some(hint) = hint(error) {
-        let _ = writeln!(line, "Hint: {hint}");
+    drop(globals.warnings.take());
+    append(globals, &record(globals, "error", error));
+    if globals.log.is_some() || !globals.debug {
+        say("", error);
     }
-    let _ = rustix::io::write(stderr(), line.as_bytes());
+    if let Some(hint) = hint(error) {
+        let mut line = Line::new();
+        let _ = writeln!(line, "Hint: {hint}");
+        let _ = rustix::io::write(stderr(), line.as_bytes());
+    }
     1
 }
 
-/// Tells what is odd but no failure: in the log when there is one, else on standard error.
+/// Tells what is odd but no failure: in the log when there is one, else on standard error. There it waits for
+/// [`success`], since a failure is to be the log's only record.
 #[cold]
 #[inline(never)]
 pub fn warning(globals: &Globals, error: &Error) {
-    if globals.log.is_some() {
-        return record(globals, "warning", error);
+    if globals.log.is_none() && !globals.debug {
+        return say("warning: ", error);
     }
+    let line = record(globals, "warning", error);
+    if globals.debug {
+        return append(globals, &line);
+    }
+    let held = globals.warnings.take();
+    let Some(mut held) = held.or_else(|| memory::anonymous(limits::WARNINGS).ok().map(Into::new)) else {
+        return;
+    };
+    let _ = held.write_str(&line);
+    globals.warnings.set(Some(held));
+}
+
+/// The command has not failed: what was odd goes to the log.
+pub fn success(globals: &Globals) {
+    if let Some(held) = globals.warnings.take() {
+        append(globals, core::str::from_utf8(held.finish()).unwrap_or(""));
+    }
+}
+
+/// Tells a step of the runtime or of init, with `--debug`.
+#[cold]
+#[inline(never)]
+pub fn step(globals: &Globals, step: &str) {
+    if globals.debug {
+        append(globals, &record(globals, "debug", &step));
+    }
+}
+
+fn say(level: &str, error: &Error) {
     let mut line = Line::new();
-    let _ = writeln!(line, "{NAME}: warning: {error}");
+    let _ = writeln!(line, "{NAME}: {level}{error}");
     let _ = rustix::io::write(stderr(), line.as_bytes());
 }
 
-/// Appends a record to the log. A log that cannot be written must not hide the failure itself.
+/// One line of the log.
 #[cold]
 #[inline(never)]
-fn record(globals: &Globals, level: &str, error: &Error) {
-    let Some(path) = globals.log else { return };
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)) else { return };
-    let now = Moment::from(crate::sys::clock::realtime());
-    let mut time = heapless::String::<40>::new();
-    let _ = write!(time, "{}", Moment { nanoseconds: 0, ..now });
+fn record(globals: &Globals, level: &str, what: &dyn Display) -> Line {
+    let now = Moment::from(sys::clock::realtime());
+    let time = short(format_args!("{}", Moment { nanoseconds: 0, ..now }));
     let mut message = heapless::String::<700>::new();
-    let _ = write!(message, "{error}");
+    let _ = write!(message, "{what}");
     let mut line = Line::new();
-    let written = if globals.json {
+    // It has room for the longest.
+    let _ = if globals.json {
         json(&mut line, level, &message, &time)
     } else {
         writeln!(line, "time=\"{time}\" level={level} msg={}", Quoted(message.as_bytes()))
     };
-    if written.is_ok() {
-        let _ = rustix::io::write(&file, line.as_bytes());
+    line
+}
+
+/// Appends to the log; without one, the records of `--debug` go to standard error.
+#[cold]
+#[inline(never)]
+fn append(globals: &Globals, lines: &str) {
+    let Some(path) = globals.log else {
+        if globals.debug {
+            let _ = rustix::io::write(stderr(), lines.as_bytes());
+        }
+        return;
+    };
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::SYNC | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)) {
+        Ok(file) => drop(rustix::io::write(&file, lines.as_bytes())),
+        // A log that cannot be written must not hide what it was to tell.
+        Err(errno) => say("warning: ", &Error::system("open", shown(path), errno)),
     }
 }
 

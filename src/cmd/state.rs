@@ -19,7 +19,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let id = only_id(parser, |_| {})?;
     let store = globals.store(id)?;
     let mut out = Output::new();
-    query::state(&store, id, &mut Writer::indented(&mut out, 2))?;
+    query::look(&store, id, &mut |it| it.print("", &mut Writer::indented(&mut out, 2)))?;
     out.flush()?;
     Ok(0)
 }

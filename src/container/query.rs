@@ -8,32 +8,51 @@ use super::store::Store;
 use crate::cgroup::Cgroups;
 use crate::error::{Error, Result};
 use crate::oci::state::State;
-use crate::plan::kind;
 use crate::plan::process::Annotation;
 use crate::plan::root::Root;
+use crate::plan::{Plan, kind};
 use crate::wire::json::Writer;
 
-/// Writes the state of the container `id` as runc's `state` does.
-pub fn state(store: &Store, id: &CStr, writer: &mut Writer<'_>) -> Result<()> {
+/// What there is to tell of a container.
+pub struct Summary<'a> {
+    /// What the specification wants to know.
+    pub state: State<'a>,
+    /// Where its root is.
+    pub rootfs: &'a [u8],
+    /// RFC 3339; empty while it is being made.
+    pub created: &'a str,
+    /// The user who made it.
+    pub owner: u32,
+    plan: &'a Plan<'static>,
+}
+
+/// Looks at the container `id`, and hands what there is to tell to `show`.
+pub fn look(store: &Store, id: &CStr, show: &mut dyn FnMut(&Summary<'_>) -> core::fmt::Result) -> Result<()> {
     let container = Container::load(store, id)?;
     let record = Record::load(&container.entry)?;
-    let string = |kind| container.plan.string(kind).map(|text| text.unwrap_or(c"").to_bytes());
     let root = container.plan.one::<Root<'_>>()?;
-    let state = State {
-        id: id.to_bytes(),
-        status: container.status(record.as_ref()),
-        pid: container.init.as_ref().map_or(0, |init| init.pid),
-        bundle: string(kind::BUNDLE)?,
+    let summary = Summary {
+        state: State {
+            id: id.to_bytes(),
+            status: container.status(record.as_ref()),
+            pid: container.init.as_ref().map_or(0, |init| init.pid),
+            bundle: container.plan.string(kind::BUNDLE)?.unwrap_or(c"").to_bytes(),
+        },
+        rootfs: root.map_or(&[], |root| root.path.to_bytes()),
+        created: record.as_ref().map_or("", |record| &record.created),
+        owner: container.entry.owner()?,
+        plan: &container.plan,
     };
-    let annotations = container.plan.each::<Annotation<'_>>().map_while(Result::ok);
-    let printed = state.print(
-        root.map_or(&[], |root| root.path.to_bytes()),
-        record.as_ref().map_or("", |record| &record.created),
-        annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())),
-        "",
-        writer,
-    );
-    printed.map_err(|_| Error::refused("state", "not formatted"))
+    show(&summary).map_err(|_| Error::refused("state", "not formatted"))
+}
+
+impl Summary<'_> {
+    /// As runc's `state` and `list` write it.
+    pub fn print(&self, owner: &str, writer: &mut Writer<'_>) -> core::fmt::Result {
+        let annotations = self.plan.each::<Annotation<'_>>().map_while(Result::ok);
+        let annotations = annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes()));
+        self.state.print(self.rootfs, self.created, annotations, owner, writer)
+    }
 }
 
 impl Container<'_> {

@@ -6,9 +6,10 @@
 //! changes a container holds the lock (flock(2)) on its directory.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{self, AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
@@ -102,10 +103,44 @@ impl Store {
         }
     }
 
+    /// The names of all containers.
+    pub fn names(&self) -> Result<Names> {
+        let memory = sys::memory::anonymous(limits::NAMES).context("mmap", &self.path)?;
+        let mut len = 0;
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(&self.dir, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry.context("getdents64", &self.path)?;
+            let name = entry.file_name().to_bytes_with_nul();
+            if !matches!(entry.file_type(), FileType::Directory | FileType::Unknown)
+                || matches!(name, b".\0" | b"..\0")
+            {
+                continue;
+            }
+            let place = memory.get_mut(len..len + name.len());
+            place.ok_or_else(|| Error::system("list", &self.path, Errno::FBIG))?.copy_from_slice(name);
+            len += name.len();
+        }
+        Ok(Names(memory.get(..len).unwrap_or(&[])))
+    }
+
     fn path_of(&self, id: &CStr) -> Result<PathBuf> {
         let mut path = self.path.clone();
         path.join(id.to_bytes()).map_err(|_| Error::system("open", &self.path, Errno::NAMETOOLONG))?;
         Ok(path)
+    }
+}
+
+/// Names, each with its NUL.
+pub struct Names(&'static [u8]);
+
+impl Names {
+    /// The name that comes after `last` in the order of their bytes. (Looking through all for each is cheaper than code
+    /// that sorts: a thousand containers are a million short comparisons.)
+    pub fn after(&self, last: &CStr) -> Option<&'static CStr> {
+        let names = self.0.split_inclusive(|&byte| byte == 0);
+        let names = names.filter_map(|name| CStr::from_bytes_with_nul(name).ok());
+        names.filter(|&name| name > last).min()
     }
 }
 
@@ -235,7 +270,8 @@ fn make_all(path: &PathBuf) -> Result<()> {
     let ends = bytes.iter().enumerate().filter(|&(at, &byte)| byte == b'/' && at > 0).map(|(at, _)| at);
     for end in ends.chain([bytes.len()]) {
         let part = PathBuf::from_bytes(bytes.get(..end).unwrap_or(bytes)).unwrap_or_default();
-        match fs::mkdirat(CWD, part.as_cstr(), Mode::from_raw_mode(0o700)) {
+        // Sticky: so who tidies $XDG_RUNTIME_DIR up leaves it alone (XDG Base Directory Specification).
+        match fs::mkdirat(CWD, part.as_cstr(), Mode::from_raw_mode(0o1700)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(Error::system("mkdir", &part, errno)),
         }
