@@ -27,7 +27,7 @@ pub fn failure(globals: &Globals, error: &Error) -> u8 {
     if error.op() == USAGE {
         let _ = output::print(|out| out.write_str("Incorrect Usage.\n"));
     }
-    drop(globals.warnings.take());
+    globals.warnings.set(None);
     append(globals, &record(globals, "error", error));
     if globals.log.is_some() || !globals.debug {
         say("", error);
