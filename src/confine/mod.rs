@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod oom;
 pub mod rlimit;
+pub mod scheduling;
 pub mod sysctl;
 pub mod user;
 

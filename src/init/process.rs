@@ -8,7 +8,7 @@ use rustix::process::umask;
 
 use super::environment::Added;
 use super::{cwd, environment, execute};
-use crate::confine::{capability, rlimit, user};
+use crate::confine::{capability, rlimit, scheduling, user};
 use crate::error::{Context, Result};
 use crate::plan::process::{Capabilities, User};
 use crate::plan::{Plan, kind};
@@ -32,6 +32,7 @@ impl<'a> Process<'a> {
         let envp = environment::environment(plan, added)?;
         let directory = plan.string(kind::CWD)?.unwrap_or(c"/");
         let entered = cwd::enter_as_root(directory)?;
+        scheduling::apply(plan)?;
         rlimit::apply(plan)?;
         let capabilities = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);
         capability::limit(&capabilities)?;

@@ -21,6 +21,7 @@ view! {
         /// [`super::Resources`]
         "resources" resources,
         "intelRdt" intel_rdt,
+        /// [`MemoryPolicy`]
         "memoryPolicy" memory_policy,
         /// Strings by name
         "sysctl" sysctl,
@@ -31,6 +32,7 @@ view! {
         /// List of strings
         "readonlyPaths" readonly_paths,
         "mountLabel" mount_label,
+        /// [`Personality`]
         "personality" personality,
     }
 }
@@ -78,5 +80,24 @@ view! {
         "fileMode" file_mode,
         "uid" uid,
         "gid" gid,
+    }
+}
+
+view! {
+    /// Which NUMA nodes give memory (set_mempolicy(2)).
+    MemoryPolicy {
+        "mode" mode,
+        "nodes" nodes,
+        /// List of strings
+        "flags" flags,
+    }
+}
+
+view! {
+    /// Which kernel it seems to be (personality(2)).
+    Personality {
+        "domain" domain,
+        /// List of strings
+        "flags" flags,
     }
 }

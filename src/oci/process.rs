@@ -20,9 +20,12 @@ view! {
         "capabilities" capabilities,
         "noNewPrivileges" no_new_privileges,
         "oomScoreAdj" oom_score_adj,
+        /// [`Scheduler`]
         "scheduler" scheduler,
         "selinuxLabel" selinux_label,
+        /// [`IoPriority`]
         "ioPriority" io_priority,
+        /// [`Affinity`]
         "execCPUAffinity" exec_cpu_affinity,
         /// [`User`]
         "user" user,
@@ -65,5 +68,35 @@ view! {
         "umask" umask,
         /// List of numbers
         "additionalGids" additional_gids,
+    }
+}
+
+view! {
+    /// How the processor is shared out to it (sched(7)).
+    Scheduler {
+        "policy" policy,
+        "nice" nice,
+        "priority" priority,
+        /// List of strings
+        "flags" flags,
+        "runtime" runtime,
+        "deadline" deadline,
+        "period" period,
+    }
+}
+
+view! {
+    /// How disks are (ioprio_set(2)).
+    IoPriority {
+        "class" class,
+        "priority" priority,
+    }
+}
+
+view! {
+    /// Processors of a process that `exec` adds.
+    Affinity {
+        "initial" initial,
+        "final" finally,
     }
 }

@@ -7,6 +7,7 @@
 pub mod convert;
 pub mod device;
 pub mod hook;
+pub mod list;
 pub mod mount;
 pub mod names;
 pub mod namespace;
@@ -16,6 +17,7 @@ pub mod print;
 pub mod process;
 pub mod resources;
 pub mod root;
+pub mod scheduling;
 mod shown;
 pub mod translate;
 
@@ -60,6 +62,11 @@ pub mod kind {
     pub const TERMINAL: u16 = 39;
     pub const PRESERVE_FDS: u16 = 40;
     pub const NO_NEW_KEYRING: u16 = 41;
+    pub const SCHEDULER: u16 = 42;
+    pub const IO_PRIORITY: u16 = 43;
+    pub const EXEC_AFFINITY: u16 = 44;
+    pub const MEMORY_POLICY: u16 = 45;
+    pub const PERSONALITY: u16 = 46;
     // What happens around its life.
     pub const HOOK: u16 = 50;
     // What it may use.

@@ -95,6 +95,57 @@ pub const RLIMITS: &[(&str, u32)] = &[
     ("RLIMIT_STACK", 3),
 ];
 
+/// `process.scheduler.policy` (sched(7), include/uapi/linux/sched.h).
+pub const POLICIES: &[(&str, u32)] = &[
+    ("SCHED_BATCH", 3),
+    ("SCHED_DEADLINE", SCHED_DEADLINE),
+    ("SCHED_FIFO", SCHED_FIFO),
+    ("SCHED_IDLE", 5),
+    ("SCHED_ISO", 4),
+    ("SCHED_OTHER", 0),
+    ("SCHED_RR", SCHED_RR),
+];
+
+pub const SCHED_FIFO: u32 = 1;
+pub const SCHED_RR: u32 = 2;
+pub const SCHED_DEADLINE: u32 = 6;
+
+/// `process.scheduler.flags` (sched_setattr(2)).
+pub const SCHEDULER_FLAGS: &[(&str, u32)] = &[
+    ("SCHED_FLAG_DL_OVERRUN", 0x04),
+    ("SCHED_FLAG_KEEP_PARAMS", 0x10),
+    ("SCHED_FLAG_KEEP_POLICY", 0x08),
+    ("SCHED_FLAG_RECLAIM", 0x02),
+    ("SCHED_FLAG_RESET_ON_FORK", 0x01),
+    ("SCHED_FLAG_UTIL_CLAMP_MAX", 0x40),
+    ("SCHED_FLAG_UTIL_CLAMP_MIN", 0x20),
+];
+
+/// `process.ioPriority.class` (ioprio_set(2)).
+pub const IO_CLASSES: &[(&str, u32)] =
+    &[("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3), ("IOPRIO_CLASS_RT", 1)];
+
+/// `linux.memoryPolicy.mode` (set_mempolicy(2), include/uapi/linux/mempolicy.h).
+pub const MEMORY_MODES: &[(&str, u32)] = &[
+    ("MPOL_BIND", 2),
+    ("MPOL_DEFAULT", 0),
+    ("MPOL_INTERLEAVE", 3),
+    ("MPOL_LOCAL", 4),
+    ("MPOL_PREFERRED", 1),
+    ("MPOL_PREFERRED_MANY", 5),
+    ("MPOL_WEIGHTED_INTERLEAVE", 6),
+];
+
+/// `linux.memoryPolicy.flags`.
+pub const MEMORY_FLAGS: &[(&str, u32)] = &[
+    ("MPOL_F_NUMA_BALANCING", 1 << 13),
+    ("MPOL_F_RELATIVE_NODES", 1 << 14),
+    ("MPOL_F_STATIC_NODES", 1 << 15),
+];
+
+/// `linux.personality.domain` (personality(2)).
+pub const PERSONALITIES: &[(&str, u32)] = &[("LINUX", 0), ("LINUX32", 8)];
+
 /// Kernel parameters of the ipc namespace (ipc_namespaces(7)); with them all of `fs.mqueue`.
 pub const IPC_SYSCTLS: &[&[u8]] = &[
     b"kernel/msgmax",
@@ -182,7 +233,8 @@ const fn less(a: &[u8], b: &[u8]) -> bool {
 }
 
 const _: () = assert!(sorted(NAMESPACES) && sorted(PROPAGATION) && sorted(CAPABILITIES));
-const _: () = assert!(sorted(RLIMITS));
+const _: () = assert!(sorted(RLIMITS) && sorted(POLICIES) && sorted(SCHEDULER_FLAGS) && sorted(IO_CLASSES));
+const _: () = assert!(sorted(MEMORY_MODES) && sorted(MEMORY_FLAGS) && sorted(PERSONALITIES));
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +242,8 @@ mod tests {
 
     #[test]
     fn every_name_is_found_and_its_number_leads_back() {
-        for table in [NAMESPACES, PROPAGATION, CAPABILITIES, RLIMITS] {
+        let scheduling = [POLICIES, SCHEDULER_FLAGS, IO_CLASSES, MEMORY_MODES, MEMORY_FLAGS, PERSONALITIES];
+        for table in [NAMESPACES, PROPAGATION, CAPABILITIES, RLIMITS].into_iter().chain(scheduling) {
             for &(name, number) in table {
                 assert_eq!(find(table, name), Some(number));
                 assert_eq!(name_of(table, number), Some(name), "two names for {number}");

@@ -10,7 +10,7 @@ use nsenter::attr::Attr;
 
 use super::noun::Table;
 use super::{Noun, Plan, broken, kind};
-use super::{device, hook, mount, namespace, process, resources, root};
+use super::{device, hook, mount, namespace, process, resources, root, scheduling};
 use crate::error::{Error, Result};
 use crate::text;
 
@@ -58,6 +58,11 @@ static LINES: &[(u16, &str, How)] = &[
     (kind::TERMINAL, "terminal", noun::<process::Terminal>()),
     (kind::PRESERVE_FDS, "preserve-fds", Number),
     (kind::NO_NEW_KEYRING, "no-new-keyring", Flag),
+    (kind::SCHEDULER, "scheduler", noun::<scheduling::Scheduler>()),
+    (kind::IO_PRIORITY, "io-priority", noun::<scheduling::IoPriority>()),
+    (kind::EXEC_AFFINITY, "exec-affinity", noun::<scheduling::ExecAffinity<'_>>()),
+    (kind::MEMORY_POLICY, "memory-policy", noun::<scheduling::MemoryPolicy<'_>>()),
+    (kind::PERSONALITY, "personality", Number),
     (kind::HOOK, "hook", noun::<hook::Hook<'_>>()),
     (kind::CGROUPS_PATH, "cgroups-path", Text),
     (kind::CGROUP_MANAGER_DISABLED, "cgroup-manager-disabled", Flag),

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod mount;
 pub mod pidfd;
 pub mod process;
+pub mod scheduling;
 pub mod signal;
 pub mod signalfd;
 pub mod stdio;

@@ -183,11 +183,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("process.apparmorProfile", |c| c["process"]["apparmorProfile"] = json!("x")),
         ("process.selinuxLabel", |c| c["process"]["selinuxLabel"] = json!("x")),
         ("linux.mountLabel", |c| c["linux"]["mountLabel"] = json!("x")),
-        ("process.scheduler", |c| c["process"]["scheduler"] = json!({"policy": "SCHED_BATCH"})),
-        ("process.ioPriority", |c| {
-            c["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 1})
-        }),
-        ("linux.memoryPolicy", |c| c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_LOCAL"})),
         ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
         ("linux.netDevices", |c| c["linux"]["netDevices"] = json!({"eth9": {}})),
         ("mounts[1]", |c| {

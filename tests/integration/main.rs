@@ -22,4 +22,5 @@ mod process;
 mod resources;
 mod rootfs;
 mod rootless;
+mod scheduling;
 mod terminal;

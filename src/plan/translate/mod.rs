@@ -15,6 +15,7 @@ pub(super) mod mounts;
 mod namespaces;
 mod process;
 mod resources;
+mod scheduling;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -83,14 +84,7 @@ impl Translation<'_, '_> {
         config.locate()?;
         let mut linux = oci::Linux::of(config.linux());
         linux.locate()?;
-        self.refuse_unbuilt(&[
-            linux.seccomp(),
-            linux.mount_label(),
-            linux.memory_policy(),
-            linux.intel_rdt(),
-            linux.net_devices(),
-            linux.personality(),
-        ])?;
+        self.refuse_unbuilt(&[linux.seccomp(), linux.mount_label(), linux.intel_rdt(), linux.net_devices()])?;
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
@@ -101,6 +95,8 @@ impl Translation<'_, '_> {
         self.devices(linux.devices())?;
         self.hidden(&linux)?;
         self.process(config.process())?;
+        self.memory_policy(linux.memory_policy())?;
+        self.personality(linux.personality())?;
         self.hooks(config.hooks())?;
         self.cgroup(&linux)
     }

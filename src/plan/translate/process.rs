@@ -11,22 +11,20 @@ use crate::plan::process::{Capabilities, Rlimit, Terminal, User};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
-    /// `process`. `execCPUAffinity` is for `exec` alone, by the specification, and means nothing here.
+    /// `process`.
     #[inline(never)]
     pub(super) fn process(&mut self, node: &Node<'_>) -> Result<()> {
         node.required()?;
         let mut process = oci::Process::of(node);
         process.locate()?;
-        self.refuse_unbuilt(&[
-            process.apparmor_profile(),
-            process.selinux_label(),
-            process.scheduler(),
-            process.io_priority(),
-        ])?;
+        self.refuse_unbuilt(&[process.apparmor_profile(), process.selinux_label()])?;
         self.command(process.args(), process.env(), process.cwd())?;
         self.user(process.user())?;
         self.capabilities(process.capabilities())?;
         self.rlimits(process.rlimits())?;
+        self.scheduler(process.scheduler())?;
+        self.io_priority(process.io_priority())?;
+        self.exec_affinity(process.exec_cpu_affinity())?;
         if process.no_new_privileges().read()? {
             self.writer.flag(kind::NO_NEW_PRIVILEGES);
         }

@@ -103,7 +103,9 @@ fn the_command_line_is_in_the_plan() {
 /// Every attribute that a plan can have, read and written again, has the same bytes.
 #[test]
 fn what_was_emitted_is_parsed_back() {
-    use crate::plan::{device::*, hook::*, mount::*, namespace::*, process::*, resources::*, root::*};
+    use crate::plan::{
+        device::*, hook::*, mount::*, namespace::*, process::*, resources::*, root::*, scheduling::*,
+    };
     fn again<'a, T: Noun<'a>>(bytes: &'a [u8]) -> usize {
         let plan = plan(bytes);
         let attrs = plan.all(T::KIND).map(Result::unwrap);
@@ -133,6 +135,10 @@ fn what_was_emitted_is_parsed_back() {
         again::<Capabilities>(bytes),
         again::<Rlimit>(bytes),
         again::<Terminal>(bytes),
+        again::<Scheduler>(bytes),
+        again::<IoPriority>(bytes),
+        again::<ExecAffinity<'_>>(bytes),
+        again::<MemoryPolicy<'_>>(bytes),
         again::<Hook<'_>>(bytes),
         again::<Memory>(bytes),
         again::<Cpu>(bytes),
@@ -361,14 +367,14 @@ refused! {
 
     seccomp_is_refused_by_name: "\"namespaces\"" => "\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\"}, \"namespaces\"", "linux.seccomp: not supported by this build yet";
     a_mount_label_is_refused_by_name: "\"namespaces\"" => "\"mountLabel\": \"x\", \"namespaces\"", "linux.mountLabel: not supported by this build yet";
-    memory_policy_is_refused_by_name: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_BIND\"}, \"namespaces\"", "linux.memoryPolicy: not supported by this build yet";
+    an_unknown_memory_policy_is_refused: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_NEAR\"}, \"namespaces\"", "linux.memoryPolicy.mode: unknown name";
     intel_rdt_is_refused_by_name: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"x\"}, \"namespaces\"", "linux.intelRdt: not supported by this build yet";
     net_devices_are_refused_by_name: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: not supported by this build yet";
-    personality_is_refused_by_name: "\"namespaces\"" => "\"personality\": {\"domain\": \"LINUX32\"}, \"namespaces\"", "linux.personality: not supported by this build yet";
+    a_flag_of_the_personality_is_refused: "\"namespaces\"" => "\"personality\": {\"domain\": \"LINUX32\", \"flags\": [\"X\"]}, \"namespaces\"", "linux.personality.flags[0]: unknown name";
     an_apparmor_profile_is_refused_by_name: "\"cwd\"" => "\"apparmorProfile\": \"x\", \"cwd\"", "process.apparmorProfile: not supported by this build yet";
     an_selinux_label_is_refused_by_name: "\"cwd\"" => "\"selinuxLabel\": \"x\", \"cwd\"", "process.selinuxLabel: not supported by this build yet";
-    a_scheduler_is_refused_by_name: "\"cwd\"" => "\"scheduler\": {\"policy\": \"SCHED_IDLE\"}, \"cwd\"", "process.scheduler: not supported by this build yet";
-    an_io_priority_is_refused_by_name: "\"cwd\"" => "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_IDLE\"}, \"cwd\"", "process.ioPriority: not supported by this build yet";
+    a_priority_without_a_real_time_policy_is_refused: "\"cwd\"" => "\"scheduler\": {\"policy\": \"SCHED_IDLE\", \"priority\": 1}, \"cwd\"", "process.scheduler.priority: is for SCHED_FIFO and SCHED_RR only";
+    an_io_priority_that_there_is_not_is_refused: "\"cwd\"" => "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 8}, \"cwd\"", "process.ioPriority.priority: expected a number from 0 to 7";
     an_idmap_option_is_refused_by_name: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\", \"ridmap\"]}]",
         "mounts[0].options[1]: not supported by this build yet";
     mappings_of_a_mount_are_refused_by_name: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\"], \"gidMappings\": [{}]}]",

@@ -316,6 +316,23 @@ fn answer(question: &str) -> Answer {
             // SAFETY: 0xffffffff asks and changes nothing.
             Ok(format!("{:x}", unsafe { libc::personality(0xffff_ffff) }))
         }
+        "scheduler" => scheduler(),
+        "ioprio" => {
+            // SAFETY: numbers only; 1 is IOPRIO_WHO_PROCESS.
+            let r = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, 0) };
+            done(r as i32)?;
+            Ok(format!("{} {}", r >> 13, r & 0x1fff))
+        }
+        "mempolicy" => {
+            let (mut mode, mut nodes) = (0i32, [0u64; 16]);
+            // SAFETY: one number and a bitmap of the size that is told.
+            let r = unsafe {
+                libc::syscall(libc::SYS_get_mempolicy, &raw mut mode, nodes.as_mut_ptr(), 1024, 0, 0)
+            };
+            done(r as i32)?;
+            let set = (0..1024).filter(|n| nodes[n / 64] >> (n % 64) & 1 == 1);
+            Ok(format!("{mode:#x} {}", join(set)).trim_end().into())
+        }
         "fdopen" => {
             // SAFETY: no memory.
             let r = unsafe { libc::fcntl(number(a)? as i32, libc::F_GETFD) };
@@ -323,6 +340,19 @@ fn answer(question: &str) -> Answer {
         }
         _ => Ok("? unknown verb".into()),
     }
+}
+
+/// sched_getattr(2): policy, flags, nice value, priority, and SCHED_DEADLINE's times.
+fn scheduler() -> Answer {
+    let mut attributes = [0u32; 14];
+    // SAFETY: the kernel writes as many bytes as it is told.
+    let r = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), 56, 0) };
+    done(r as i32)?;
+    let [_, policy, flags, _, nice, priority, times @ ..] = attributes;
+    // Since Linux 6.12 others have a runtime, too: their slice.
+    let count = if policy == libc::SCHED_DEADLINE as u32 { 3 } else { 0 };
+    let times = times.chunks(2).take(count).map(|pair| u64::from(pair[1]) << 32 | u64::from(pair[0]));
+    Ok(format!("{policy} {flags} {} {priority} {}", nice as i32, join(times)).trim_end().into())
 }
 
 /// How many children can exist at a time, up to `wanted`.

@@ -1,0 +1,48 @@
+//! When and where the process runs.
+
+use core::ffi::CStr;
+
+use crate::error::{Context, Error, Result};
+use crate::plan::scheduling::{IoPriority, MemoryPolicy, Scheduler};
+use crate::plan::{Plan, kind, list};
+use crate::sys::scheduling;
+use crate::text::shown;
+
+/// Sets what the plan asks for on the caller. In its cgroups, whose cpuset bounds it all; before it is root no more, since
+/// real-time policies and a better nice value need CAP_SYS_NICE.
+pub fn apply(plan: &Plan<'_>) -> Result<()> {
+    if let Some(persona) = plan.u32(kind::PERSONALITY)? {
+        scheduling::set_personality(persona).context("personality", "linux.personality")?;
+    }
+    if let Some(policy) = plan.one::<MemoryPolicy<'_>>()? {
+        let nodes = policy.nodes.and_then(|nodes| list::bits(nodes.to_bytes()));
+        scheduling::set_memory_policy(policy.mode | policy.flags, nodes.as_ref().map_or(&[], |all| all))
+            .context("set_mempolicy", "linux.memoryPolicy")?;
+    }
+    if let Some(io) = plan.one::<IoPriority>()? {
+        scheduling::set_io_priority(io.class, io.priority as u32)
+            .context("ioprio_set", "process.ioPriority")?;
+    }
+    if let Some(scheduler) = plan.one::<Scheduler>()? {
+        scheduling::set_attributes(scheduling::Attributes {
+            policy: scheduler.policy,
+            flags: scheduler.flags,
+            nice: scheduler.nice as i32,
+            priority: scheduler.priority as u32,
+            runtime: scheduler.runtime,
+            deadline: scheduler.deadline,
+            period: scheduler.period,
+            ..Default::default()
+        })
+        .context("sched_setattr", "process.scheduler")?;
+    }
+    Ok(())
+}
+
+/// Has a process, or the caller, run on the listed processors only: `process.execCPUAffinity`.
+pub fn affinity(pid: Option<i32>, processors: &CStr) -> Result<()> {
+    let failed = format_args!("process.execCPUAffinity {}", shown(processors));
+    let bits =
+        list::bits(processors.to_bytes()).ok_or_else(|| Error::refused("sched_setaffinity", failed))?;
+    scheduling::set_affinity(pid, &bits).context("sched_setaffinity", failed)
+}
