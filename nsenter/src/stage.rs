@@ -135,7 +135,7 @@ fn request_maps(channel: &Channel, root: bool) -> Result<(), Error> {
         raw::set_dumpable(true).context("prctl", b"PR_SET_DUMPABLE")?;
     }
     channel.send_simple(Kind::MapPlease)?;
-    channel.expect(Kind::MapDone)
+    channel.expect(Kind::MapDone, &mut Fds::default())
 }
 
 /// Becomes user and group 0 of the user namespace, as far as it has them, with no other groups.
@@ -313,7 +313,7 @@ mod tests {
             None => {
                 let channel = enter(theirs.as_raw_fd(), &mut [b'x'; 18]);
                 let _ = channel.send_simple(Kind::Ready);
-                let _ = channel.expect(Kind::HooksDone);
+                let _ = channel.expect(Kind::HooksDone, &mut Fds::default());
                 raw::exit(0);
             }
         };

@@ -13,6 +13,10 @@
 //!        |<-------------------------- CONSOLE (+ master) -|   when there is a terminal
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
+//!      start                                            | or, where SETUP brought a gate, before it
+//!        | START (+ socket), one datagram ------------->|   takes the place of the socket to the runtime
+//!        |<------------------------------------- READY -|
+//!        |<------------------------------- end of file -| execve
 //!        |<- ERROR{op, subject, errno} -|- - - - - - - -|   at any time, instead; then the stage exits
 //! ```
 //!
@@ -58,6 +62,8 @@ pub enum Kind {
     Setup = 0x19,
     /// The master side of the terminal that init has opened: one descriptor.
     Console = 0x1a,
+    /// A datagram to the gate: go on, and tell over the socket that comes along.
+    Start = 0x1b,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -194,9 +200,9 @@ impl Channel {
     }
 
     /// Waits for a message that has no attributes, in a stage.
-    pub fn expect(&self, kind: Kind) -> Result<(), Error> {
+    pub fn expect(&self, kind: Kind, fds: &mut Fds) -> Result<(), Error> {
         let mut buffer = [0; SMALL];
-        match self.recv(&mut buffer, &mut Fds::default())? {
+        match self.recv(&mut buffer, fds)? {
             Some(message) if message.kind == kind as u16 => Ok(()),
             Some(_) => Err(Error::refused("message", b"not the one that was due")),
             None => Err(silent(c"runtime")),

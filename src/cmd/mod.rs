@@ -1,5 +1,6 @@
 //! The command line: one verb per file, one table for parser and help.
 
+mod create;
 mod delete;
 mod help;
 mod kill;
@@ -10,6 +11,7 @@ mod pause;
 mod report;
 mod resume;
 mod run;
+mod start;
 mod state;
 
 use core::cell::Cell;
@@ -42,6 +44,8 @@ pub struct Command {
 /// The verbs, in the order of the help.
 pub const COMMANDS: &[&Command] = &[
     &run::COMMAND,
+    &create::COMMAND,
+    &start::COMMAND,
     &state::COMMAND,
     &list::COMMAND,
     &kill::COMMAND,

@@ -22,37 +22,38 @@ pub const COMMAND: Command = Command {
     name: "run",
     operands: "BUNDLE | ID",
     help: "run the container of a bundle",
-    flags: &[
-        Flag {
-            name: "bundle",
-            letter: Some(b'b'),
-            value: Some("DIR"),
-            help: "the bundle; then the operand is an id",
-        },
-        Flag { name: "id", letter: None, value: Some("ID"), help: "the id; then the operand is a bundle" },
-        Flag { name: "detach", letter: Some(b'd'), value: None, help: "leave it running" },
-        Flag {
-            name: "pid-file",
-            letter: None,
-            value: Some("FILE"),
-            help: "write the pid of its process there",
-        },
-        Flag { name: "keep", letter: None, value: None, help: "do not remove it when it ends" },
-        Flag { name: "no-subreaper", letter: None, value: None, help: "do not adopt its orphans" },
-        Flag { name: "no-pivot", letter: None, value: None, help: "move the root instead of pivot_root" },
-        Flag { name: "no-new-keyring", letter: None, value: None, help: "keep the caller's session keyring" },
-        Flag {
-            name: "preserve-fds",
-            letter: None,
-            value: Some("N"),
-            help: "pass N more descriptors, from 3 on",
-        },
-        Flag { name: "dry-run", letter: None, value: None, help: "print the plan and do nothing" },
-        Flag { name: "console-socket", letter: None, value: Some("PATH"), help: "refused: not built yet" },
-        Flag { name: "pidfd-socket", letter: None, value: Some("PATH"), help: "refused: not built yet" },
-    ],
-    run,
+    flags: &FLAGS,
+    run: |globals, parser| launch(globals, parser, false),
 };
+
+/// What `create` takes, too. containerd passes it `--detach`.
+pub static OF_CREATE: &[Flag] = FLAGS.split_at(8).0;
+
+/// Those of `create` come first.
+static FLAGS: [Flag; 12] = [
+    Flag {
+        name: "bundle",
+        letter: Some(b'b'),
+        value: Some("DIR"),
+        help: "the bundle; then the operand is an id",
+    },
+    Flag { name: "console-socket", letter: None, value: Some("PATH"), help: "send the terminal there" },
+    Flag {
+        name: "pidfd-socket",
+        letter: None,
+        value: Some("PATH"),
+        help: "send a pidfd of its process there",
+    },
+    Flag { name: "pid-file", letter: None, value: Some("FILE"), help: "write the pid of its process there" },
+    Flag { name: "no-pivot", letter: None, value: None, help: "move the root instead of pivot_root" },
+    Flag { name: "no-new-keyring", letter: None, value: None, help: "keep the caller's session keyring" },
+    Flag { name: "preserve-fds", letter: None, value: Some("N"), help: "pass N more descriptors, from 3 on" },
+    Flag { name: "detach", letter: Some(b'd'), value: None, help: "leave it running" },
+    Flag { name: "keep", letter: None, value: None, help: "do not remove it when it ends" },
+    Flag { name: "no-subreaper", letter: None, value: None, help: "do not adopt its orphans" },
+    Flag { name: "id", letter: None, value: Some("ID"), help: "the id; then the operand is a bundle" },
+    Flag { name: "dry-run", letter: None, value: None, help: "print the plan and do nothing" },
+];
 
 /// What the flags say.
 #[derive(Default)]
@@ -61,6 +62,8 @@ struct Options {
     id: Option<&'static CStr>,
     operand: Option<&'static CStr>,
     pid_file: Option<&'static CStr>,
+    console_socket: Option<&'static CStr>,
+    pidfd_socket: Option<&'static CStr>,
     detach: bool,
     keep: bool,
     no_subreaper: bool,
@@ -70,14 +73,16 @@ struct Options {
     preserve_fds: u32,
 }
 
-fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+/// `run`, or as far as `create` goes: there the process waits for `start`.
+pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
     let options = parse(parser)?;
     let listen_fds = listen_fds(globals);
     // Before anything is opened: these numbers are the caller's.
     check_open(options.preserve_fds.saturating_add(listen_fds))?;
-    let (bundle, id) = options.which()?;
+    let (bundle, id) = options.which(create)?;
     let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
     let mut warn = |warning: &Error| report::warning(globals, warning);
+    let foreground = !create && !options.detach;
     let order = Order {
         id: id.as_cstr(),
         bundle: &bundle,
@@ -85,7 +90,11 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds,
-        foreground: !options.detach,
+        foreground,
+        console_socket: options.console_socket,
+        pidfd_socket: options.pidfd_socket,
+        pid_file: pid_file.as_ref(),
+        gated: create,
         cgroups_disabled: globals.cgroups_disabled,
         search: globals.environment.variable("PATH"),
     };
@@ -93,8 +102,8 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         return dry_run(translate(&order, &mut warn)?);
     }
     let store = Store::make(globals.root()?)?;
-    let signals = if options.detach { None } else { Some(Signals::block()?) };
-    if signals.is_some() && !options.no_subreaper {
+    let signals = if foreground { Some(Signals::block()?) } else { None };
+    if foreground && !options.no_subreaper {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("prctl", "child subreaper")?;
     }
@@ -102,12 +111,6 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         Err(error) => return Ok(refusal(globals, &error)),
         done => done?,
     };
-    if let (Some(file), Some(init)) = (&pid_file, container.init()) {
-        if let Err(error) = pid_file::write(file, init.pid) {
-            let _ = container.destroy(&mut warn);
-            return Err(error);
-        }
-    }
     let Some(signals) = signals else { return Ok(0) };
     let status = container.attend(&signals);
     if status.as_ref().is_ok_and(|&status| status == 128 + 9) && container.ran_out_of_memory() {
@@ -146,9 +149,9 @@ fn parse(mut parser: Parser) -> Result<Options> {
             Item::Switch("no-pivot", on) => options.no_pivot = on,
             Item::Switch("no-new-keyring", on) => options.no_new_keyring = on,
             Item::Switch("dry-run", on) => options.dry_run = on,
-            Item::Flag(name, _) | Item::Switch(name, _) => {
-                return Err(Error::refused("run", format_args!("--{name}: not supported by this build yet")));
-            }
+            Item::Flag("console-socket", value) => options.console_socket = Some(value),
+            Item::Flag("pidfd-socket", value) => options.pidfd_socket = Some(value),
+            Item::Flag(..) | Item::Switch(..) => {}
             Item::Operand(operand) if options.operand.is_none() => options.operand = Some(operand),
             Item::Operand(_) => return Err(usage("one operand is expected: a bundle or an id")),
         }
@@ -157,8 +160,8 @@ fn parse(mut parser: Parser) -> Result<Options> {
 }
 
 impl Options {
-    /// Which bundle, and under which id: `run BUNDLE`, `run --id ID BUNDLE`, `run --bundle DIR ID`, `run ID` in a bundle.
-    fn which(&self) -> Result<(PathBuf, PathBuf)> {
+    /// Which bundle, and under which id: `--bundle DIR ID`, `ID` in a bundle; and `run BUNDLE`, `run --id ID BUNDLE`.
+    fn which(&self, create: bool) -> Result<(PathBuf, PathBuf)> {
         let operand = self.operand.ok_or_else(|| usage("a bundle or a container id is expected"))?;
         let own = |id: &CStr| {
             id::check(id)?;
@@ -171,7 +174,7 @@ impl Options {
             return Ok((config::locate(operand)?, own(id)?));
         }
         // An id has no slash, and a bundle is a directory: what could be both is the bundle that it names.
-        if operand.to_bytes().contains(&b'/') || is_bundle(operand) {
+        if !create && (operand.to_bytes().contains(&b'/') || is_bundle(operand)) {
             let bundle = config::locate(operand)?;
             let id = invented(&bundle);
             return Ok((bundle, id));

@@ -18,7 +18,7 @@ impl Signals {
     /// Blocks them all.
     pub fn block() -> Result<Self> {
         sys::signalfd::block_all().context("rt_sigprocmask", "")?;
-        sys::signalfd::all().context("signalfd4", "").map(Self)
+        sys::signalfd::of(!0).context("signalfd4", "").map(Self)
     }
 }
 

@@ -25,6 +25,12 @@ impl<'a> Container<'a> {
         Self::restore(store, id, entry)
     }
 
+    /// The same, locked, to be changed.
+    pub fn locked(store: &'a Store, id: &'a CStr) -> Result<Self> {
+        let entry = store.locked(id)?;
+        Self::restore(store, id, entry)
+    }
+
     fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
         let stored = entry.read_plan()?;
         let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
@@ -90,19 +96,18 @@ impl<'a> Container<'a> {
     }
 }
 
-/// `delete`: removes a container that has stopped; with `force`, any, and what a killed runtime left.
+/// `delete`: removes a container that has stopped or was never started; with `force`, any, and what a killed runtime left.
 pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-    let entry = store.entry(id)?;
-    // A runtime that is still making it holds the lock, and is waited for.
-    entry.lock()?;
+    let entry = store.locked(id)?;
     let container = match Container::restore(store, id, entry) {
         // A plan that was never written whole: there was nothing before it.
         Err(_) if force => return store.remove(id, store.entry(id)?),
         done => done?,
     };
-    if container.init.is_some() && !force {
+    let status = if container.init.is_some() { container.status(None) } else { "stopped" };
+    if !force && !matches!(status, "stopped" | "created") {
         let reason =
-            format_args!("cannot delete container {} that is not stopped: running", crate::text::shown(id));
+            format_args!("cannot delete container {} that is not stopped: {status}", crate::text::shown(id));
         return Err(Error::refused("delete", reason));
     }
     container.destroy(warn)

@@ -18,8 +18,8 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::identity::Identity;
 use super::record::Record;
-use super::store::Store;
-use super::{Container, Init, config};
+use super::store::{GATE, GATE_NEW, Store};
+use super::{Container, Init, config, gate, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result};
@@ -47,6 +47,14 @@ pub struct Order<'a> {
     pub preserve_fds: u32,
     /// Somebody stays to relay a terminal.
     pub foreground: bool,
+    /// `--console-socket`: who gets the terminal's master side instead.
+    pub console_socket: Option<&'a CStr>,
+    /// `--pidfd-socket`: who gets a pidfd of the process.
+    pub pidfd_socket: Option<&'a CStr>,
+    /// `--pid-file`.
+    pub pid_file: Option<&'a PathBuf>,
+    /// Its process waits for `start`.
+    pub gated: bool,
     /// `--cgroup-manager disabled`.
     pub cgroups_disabled: bool,
     /// PATH, to find newuidmap.
@@ -82,14 +90,22 @@ impl<'a> Container<'a> {
     pub fn launch(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
         let message = translate(order, warn)?;
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
-        if !order.foreground && plan.has(kind::TERMINAL)? {
-            let reason = "cannot allocate tty if runc will detach without setting console socket";
+        let detached_terminal = !order.foreground && plan.has(kind::TERMINAL)?;
+        if detached_terminal != order.console_socket.is_some() {
+            let reason = if detached_terminal {
+                "cannot allocate tty if runc will detach without setting console socket"
+            } else {
+                "cannot use console socket if runc will not detach or allocate tty"
+            };
             return Err(Error::refused("process.terminal", reason));
         }
+        let console = order.console_socket.map(socket::find).transpose()?;
+        let pidfd = order.pidfd_socket.map(socket::find).transpose()?;
         let entry = store.create(order.id)?;
         let mut container =
             Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
-        match container.bring_up(order, message, warn) {
+        let made = container.bring_up(order, message, warn);
+        match made.and_then(|()| container.present([console, pidfd], order.pid_file)) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let error = container.explain(error);
@@ -158,7 +174,25 @@ impl<'a> Container<'a> {
         if boot.collapsed {
             self.remember()?;
         }
-        self.converse(channel, boot.collapsed)
+        self.converse(channel, if boot.collapsed { stage::INIT } else { stage::CHILD })?;
+        if order.gated {
+            return self.entry.rename(GATE_NEW, GATE);
+        }
+        // A process that could not be told that it started must not go on (runtime-spec 1.3).
+        self.run_hooks(hook::POSTSTART, b"running")
+    }
+
+    /// Tells of the process those who asked for it. Last, so that they never hear of one that then failed.
+    fn present(&mut self, sockets: [Option<OwnedFd>; 2], pid_file: Option<&PathBuf>) -> Result<()> {
+        let [console, pidfd] = sockets;
+        if let (Some(socket), Some(master)) = (console, self.console.take()) {
+            socket::hand(&socket, "/dev/ptmx", &master)?;
+        }
+        let Some(init) = &self.init else { return Ok(()) };
+        if let Some(socket) = pidfd {
+            socket::hand(&socket, "pidfd", &init.pidfd)?;
+        }
+        pid_file.map_or(Ok(()), |file| pid_file::write(file, init.pid))
     }
 
     /// What the host has for cgroups, unless they are not wanted.
@@ -227,16 +261,20 @@ impl<'a> Container<'a> {
         if hooks::any(hook::PRESTART, &self.plan)? || hooks::any(hook::CREATE_RUNTIME, &self.plan)? {
             writer.flag(kind::ASK_HOOKS);
         }
+        let gate = if order.gated { Some(gate::make(&self.entry)?) } else { None };
+        if gate.is_some() {
+            writer.flag(kind::GATE);
+        }
         let setup = writer.finish().map_err(plan::broken)?;
-        let fds: heapless::Vec<i32, { limits::HIERARCHIES }> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
+        let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
         channel.send_with_fds(setup, &fds)?;
         channel.send(message)?;
         self.entry.append(file, setup)
     }
 
-    /// Answers the stages until the process runs.
-    fn converse(&mut self, channel: Channel, collapsed: bool) -> Result<()> {
-        let mut speaker = if collapsed { stage::INIT } else { stage::CHILD };
+    /// Answers the stages until the process runs, or waits at its gate.
+    pub fn converse(&mut self, channel: Channel, mut speaker: &CStr) -> Result<()> {
         let mut ready = false;
         loop {
             match channel.answer()? {
@@ -252,13 +290,11 @@ impl<'a> Container<'a> {
                 }
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
                 Answer::Ready => ready = true,
-                // execve closed the socket.
-                Answer::Closed if ready => break,
+                // By execve, or for the gate.
+                Answer::Closed if ready => return Ok(()),
                 Answer::Closed | Answer::MapPlease => return Err(silent(speaker).into()),
             }
         }
-        // A process that could not be told that it started must not go on (runtime-spec 1.3).
-        self.run_hooks(hook::POSTSTART, b"running")
     }
 
     /// Stage 1 has made init and exits.
@@ -292,7 +328,7 @@ impl<'a> Container<'a> {
     }
 
     /// Runs the hooks of a stage; the first that fails ends it.
-    fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
+    pub fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
         hooks::announce(stage, &self.plan, (status, pid), &mut Err)
     }
@@ -358,7 +394,7 @@ fn heir(plan: &Plan<'_>) -> Result<Option<u32>> {
 }
 
 /// The socketpair: our end close-on-exec, the child's inherited.
-fn channel() -> Result<(OwnedFd, OwnedFd)> {
+pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .context("socketpair", "")?;
     rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context("fcntl", "socket")?;

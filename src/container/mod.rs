@@ -3,6 +3,7 @@
 pub mod attend;
 pub mod config;
 pub mod destroy;
+pub mod gate;
 pub mod id;
 pub mod identity;
 pub mod kill;
@@ -11,6 +12,7 @@ pub mod pause;
 pub mod pid_file;
 pub mod query;
 pub mod record;
+pub mod socket;
 pub mod store;
 
 use core::ffi::CStr;

@@ -22,6 +22,10 @@ use crate::{limits, sys};
 pub const PLAN: &CStr = c"plan";
 /// File name of the state.
 pub const STATE: &CStr = c"state.json";
+/// Where a created container waits, see [`super::gate`].
+pub const GATE: &CStr = c"gate";
+/// The same, as long as it is being created.
+pub const GATE_NEW: &CStr = c".gate";
 /// The state under construction.
 const STATE_NEW: &CStr = c".state.json";
 
@@ -84,6 +88,18 @@ impl Store {
         }
     }
 
+    /// A known container's directory, locked.
+    pub fn locked(&self, id: &CStr) -> Result<Entry> {
+        let entry = self.entry(id)?;
+        // A runtime that is still making it holds the lock, and is waited for.
+        entry.lock()?;
+        // Who held it may have removed the directory, and another have been made since.
+        match fs::fstat(&entry.dir).context("fstat", &entry.path)?.st_nlink {
+            0 => Err(missing(id)),
+            _ => Ok(entry),
+        }
+    }
+
     /// Removes a container's directory with all that is in it. One that somebody else has removed is removed.
     /// The entry ends first: a directory that is removed while it is open costs ext4 its orphan list.
     pub fn remove(&self, id: &CStr, entry: Entry) -> Result<()> {
@@ -93,8 +109,9 @@ impl Store {
         drop(dir);
         let mut removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         if removed == Err(Errno::NOTEMPTY) {
-            // A runtime was killed while it wrote the state.
-            self.entry(id)?.unlink(STATE_NEW)?;
+            // A container that was never started, or a runtime that was killed.
+            let entry = self.entry(id)?;
+            [GATE, GATE_NEW, STATE_NEW].into_iter().try_for_each(|name| entry.unlink(name))?;
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         }
         match removed {
@@ -200,7 +217,7 @@ impl Entry {
     pub fn write_state(&self, text: &[u8]) -> Result<()> {
         let file = self.open(STATE_NEW, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
         self.fill(file.as_fd(), STATE_NEW, text)?;
-        fs::renameat(&self.dir, STATE_NEW, &self.dir, STATE).context("rename", self.shown(STATE))
+        self.rename(STATE_NEW, STATE)
     }
 
     /// The state's text.
@@ -236,7 +253,26 @@ impl Entry {
         Ok(())
     }
 
-    fn unlink(&self, name: &CStr) -> Result<()> {
+    /// Gives what has the name `from` the name `to`.
+    pub fn rename(&self, from: &CStr, to: &CStr) -> Result<()> {
+        fs::renameat(&self.dir, from, &self.dir, to).context("rename", self.shown(to))
+    }
+
+    /// What has this name, as a place (`O_PATH`), if it is there.
+    pub fn find(&self, name: &CStr) -> Result<Option<OwnedFd>> {
+        match self.open(name, OFlags::PATH) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => Ok(None),
+            done => done.map(Some),
+        }
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Removes what has this name, if it is there.
+    pub fn unlink(&self, name: &CStr) -> Result<()> {
         match fs::unlinkat(&self.dir, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             done => done.context("unlink", self.shown(name)),

@@ -7,6 +7,7 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
 use super::environment;
+use super::gate;
 use super::process::Process;
 use super::steps::{enter_cgroups, join_keyring, open_console};
 use crate::confine::{oom, sysctl};
@@ -18,7 +19,7 @@ use crate::text::shown;
 use crate::{hooks, net, rootfs};
 
 /// Makes everything that `setup` and `plan` ask for, and becomes the container's process.
-pub fn create(channel: Channel, setup: Plan<'_>, tasks: Fds, plan: Plan<'_>) -> Result<Infallible> {
+pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -> Result<Infallible> {
     let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
 
     // Modes are meant as they are written, until the process gets its own mask.
@@ -26,7 +27,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, tasks: Fds, plan: Plan<'_>) -> 
     // Who is in a namespace that we joined must not see what we still hold of the host (CVE-2016-9962). execve(2) ends it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
-    enter_cgroups(&setup, tasks)?;
+    enter_cgroups(&setup, &mut fds)?;
     if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
     }
@@ -49,7 +50,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, tasks: Fds, plan: Plan<'_>) -> 
     // Everything is there and the host's files still in reach: the place of the hooks in runtime-spec's lifecycle.
     if setup.has(kind::ASK_HOOKS)? {
         channel.send_simple(Kind::HooksPlease)?;
-        channel.expect(Kind::HooksDone)?;
+        channel.expect(Kind::HooksDone, &mut Fds::default())?;
     }
     run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited)?;
     // After the hooks, which may bring the interface that a parameter is about; before /proc is masked, since a user
@@ -66,6 +67,9 @@ pub fn create(channel: Channel, setup: Plan<'_>, tasks: Fds, plan: Plan<'_>) -> 
 
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
+    if setup.has(kind::GATE)? {
+        gate::wait(channel, fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?;
+    }
     run_hooks(hook::START_CONTAINER, &plan, "created", process.mask)?;
     process.execute(&plan, &setup, channel)
 }

@@ -6,6 +6,7 @@ mod create;
 mod cwd;
 mod environment;
 mod execute;
+mod gate;
 mod process;
 mod steps;
 

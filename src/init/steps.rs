@@ -16,7 +16,7 @@ use crate::text::{PathBuf, shown};
 
 /// Enters the v1 cgroups whose `tasks` files came with SETUP, in the order of its hierarchies. The literal 0 means the writing thread
 /// and spares the lock that a pid in `cgroup.procs` waits for, 5 to 20 ms on an idle system.
-pub fn enter_cgroups(setup: &Plan<'_>, mut tasks: Fds) -> Result<()> {
+pub fn enter_cgroups(setup: &Plan<'_>, tasks: &mut Fds) -> Result<()> {
     let count = setup.u32(kind::TASKS_FDS)?.unwrap_or(0);
     for index in 0..count as usize {
         let file = tasks.take(index).ok_or_else(|| Error::refused("message", "a tasks file is missing"))?;

@@ -3,11 +3,11 @@
 #![allow(unsafe_code)]
 
 use core::fmt::Write;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::{CWD, readlinkat_raw};
-use rustix::io::Errno;
+use rustix::io::{DupFlags, Errno};
 
 use crate::limits;
 use crate::text::PathBuf;
@@ -25,6 +25,13 @@ pub fn path(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     let mut buffer = [MaybeUninit::uninit(); limits::PATH];
     let (found, _) = readlinkat_raw(CWD, link.as_cstr(), &mut buffer)?;
     PathBuf::from_bytes(found).map_err(|_| Errno::NAMETOOLONG)
+}
+
+/// Another descriptor behind this number, close-on-exec: dup3(2).
+pub fn replace(number: i32, by: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: who uses the number goes on using it; nothing is dropped here.
+    let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+    rustix::io::dup3(by, &mut place, DupFlags::CLOEXEC)
 }
 
 /// Whether no descriptor has this number: fcntl(2), F_GETFD.

@@ -16,11 +16,11 @@ pub fn block_all() -> Result<(), Errno> {
     super::check(done).map(drop)
 }
 
-/// signalfd4(2) for every signal that is blocked.
-pub fn all() -> Result<OwnedFd, Errno> {
+/// signalfd4(2) for those of these signals that are blocked: bit n-1 is signal n.
+pub fn of(set: u64) -> Result<OwnedFd, Errno> {
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: the mask is read only, and is of the size that is told.
-    let fd = unsafe { syscall!(SIGNALFD4, -1isize as usize, &raw const ALL, size_of::<u64>(), flags) };
+    let fd = unsafe { syscall!(SIGNALFD4, -1isize as usize, &raw const set, size_of::<u64>(), flags) };
     let fd = super::check(fd)?;
     // SAFETY: the kernel just gave us this descriptor, nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })

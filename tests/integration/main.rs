@@ -13,6 +13,7 @@ mod confine;
 mod hooks;
 mod inherit;
 mod kill;
+mod life;
 mod list;
 mod mount_options;
 mod mounts;

@@ -89,7 +89,7 @@ fn one_message_is_read_and_the_next_left_in_the_socket() {
     channel(&stage).send_simple(Kind::MapDone).unwrap();
     channel(&stage).send_pid(9).unwrap();
     drop(stage);
-    channel(&runtime).expect(Kind::MapDone).unwrap();
+    channel(&runtime).expect(Kind::MapDone, &mut Fds::default()).unwrap();
     let mut rest = Vec::new();
     runtime.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, emit_pid(&mut [0; SMALL], 9).unwrap());
@@ -182,5 +182,5 @@ fn a_truncated_or_corrupted_answer_is_refused_or_read_as_another_valid_one() {
 fn an_end_of_file_in_a_stage_names_the_runtime() {
     let (stage, runtime) = pair();
     drop(runtime);
-    assert_eq!(channel(&stage).expect(Kind::MapDone), Err(silent(c"runtime")));
+    assert_eq!(channel(&stage).expect(Kind::MapDone, &mut Fds::default()), Err(silent(c"runtime")));
 }

@@ -1,0 +1,21 @@
+//! `start`: lets the process of a created container run.
+
+use super::lex::Parser;
+use super::{Command, Globals, only_id, report};
+use crate::container::gate;
+use crate::error::{Error, Result};
+
+pub const COMMAND: Command = Command {
+    name: "start",
+    operands: "ID",
+    help: "start the process of a created container",
+    flags: &[],
+    run,
+};
+
+fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+    let id = only_id(parser, |_| {})?;
+    let mut warn = |warning: &Error| report::warning(globals, warning);
+    gate::start(&globals.store(id)?, id, &mut warn)?;
+    Ok(0)
+}

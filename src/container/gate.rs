@@ -1,0 +1,52 @@
+//! Where a created container waits for `start`.
+//!
+//! A datagram socket that `create` binds in the state directory and hands to init. It is bound under a hidden name and
+//! gets its own when init is READY: so a live init with [`GATE`] is `created`, and one with [`GATE_NEW`] is still being
+//! created (or whoever did that was killed). `start` takes the name away, under the lock, before it knocks: of two, one
+//! comes first. It sends one datagram, START, along with the socket over which it wants to hear what comes of it.
+
+use core::ffi::CStr;
+
+use nsenter::attr::{HEADER, Writer};
+use nsenter::stage;
+use nsenter::sync::{Channel, Kind};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::Mode;
+use rustix::net::SocketType;
+
+use super::launch::channel;
+use super::store::{Entry, GATE, GATE_NEW, Store};
+use super::{Container, socket};
+use crate::error::{Context, Error, Result};
+use crate::plan::{self, hook};
+
+/// Makes the gate, under its hidden name.
+pub fn make(entry: &Entry) -> Result<OwnedFd> {
+    let name = GATE_NEW.to_str().unwrap_or("");
+    socket::bind(entry.directory(), name, Mode::RWXU).context("bind", "gate")
+}
+
+/// `start`: opens the gate of a created container and waits until its process runs. What then fails ends it: a process that its
+/// poststart hooks do not want is removed altogether (runtime-spec 1.3).
+pub fn start(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+    let mut container = Container::locked(store, id)?;
+    let refused = |reason| Err(Error::refused("start", reason));
+    if container.init.is_none() {
+        return refused("cannot start a container that has stopped");
+    }
+    let Some(gate) = container.entry.find(GATE)? else {
+        return refused("cannot start an already running container");
+    };
+    let gate = socket::connect(gate, SocketType::DGRAM).context("connect", "gate")?;
+    container.entry.unlink(GATE)?;
+    let (ours, theirs) = channel()?;
+    let mut knock = [0; HEADER];
+    let knock = Writer::new(&mut knock, Kind::Start as u16).finish().map_err(plan::broken)?;
+    Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
+    drop(theirs);
+    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT)?;
+    container.run_hooks(hook::POSTSTART, b"running").inspect_err(|_| {
+        // The error to tell is the first one.
+        let _ = container.destroy(warn);
+    })
+}

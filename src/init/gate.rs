@@ -1,0 +1,60 @@
+//! The wait of a created container for its start.
+
+use nsenter::Fd;
+use nsenter::sync::{Channel, Fds, Kind, silent};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+use crate::sys::{descriptor, signalfd};
+
+/// Signals that end no process which does not catch them (signal(7)): bit n-1 is signal n.
+const HARMLESS: u64 = bits(&[
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGURG,
+    libc::SIGWINCH,
+]);
+
+const fn bits(signals: &[i32]) -> u64 {
+    let (mut set, mut at) = (0, 0);
+    while at < signals.len() {
+        set |= 1 << (signals[at] - 1);
+        at += 1;
+    }
+    set
+}
+
+/// Leaves the runtime and waits at the gate for START. The gate, and then the socket that comes with START, takes the number of
+/// `channel`, so that what is said later goes to who is there to hear it.
+///
+/// All signals have been blocked since before this process began. One that would have ended it ends it: `kill` works on a
+/// created container, too, and the kernel would not let the first process of a pid namespace die of its own.
+pub fn wait(channel: Channel, gate: Option<Fd>) -> Result<()> {
+    let gate = descriptor::adopt(gate.ok_or_else(|| silent(c"gate"))?);
+    // Made while there is still somebody to hear of an error.
+    let signals = signalfd::of(!HARMLESS).context("signalfd4", "")?;
+    descriptor::replace(channel.as_raw(), &gate).context("dup3", "gate")?;
+    loop {
+        let mut fds = [PollFd::new(&gate, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::system("poll", "gate", errno)),
+        }
+        if let Some(signal) = signalfd::next(&signals).context("read", "signalfd")? {
+            return Err(Error::refused("gate", format_args!("signal {signal}")));
+        }
+        let [knock, _] = &fds;
+        if !knock.revents().is_empty() {
+            break;
+        }
+    }
+    let mut fds = Fds::default();
+    channel.expect(Kind::Start, &mut fds)?;
+    let socket = fds.take(0).ok_or_else(|| silent(c"start"))?;
+    descriptor::replace(channel.as_raw(), &descriptor::adopt(socket)).context("dup3", "gate")?;
+    Ok(channel.send_simple(Kind::Ready)?)
+}
