@@ -12,6 +12,7 @@ use crate::container::store::{MISSING, Names, Store, read_full};
 use crate::error::{Context, Errno, Error, Result};
 use crate::text::{Bytes, Into, Short, short};
 use crate::wire::json::Writer;
+use crate::wire::passwd;
 use crate::{limits, sys};
 
 pub const COMMAND: Command = Command {
@@ -111,7 +112,7 @@ impl<'a> Containers<'a> {
 }
 
 /// passwd(5) of the host; none is an empty one.
-fn users() -> Result<&'static [u8]> {
+pub(super) fn users() -> Result<&'static [u8]> {
     let Ok(file) = openat(CWD, c"/etc/passwd", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else {
         return Ok(&[]);
     };
@@ -122,15 +123,9 @@ fn users() -> Result<&'static [u8]> {
 
 /// The name of a user, or `#` and the number.
 fn name(users: &[u8], uid: u32) -> Short {
-    let digits = short(format_args!("{uid}"));
-    let mut lines = users.split(|&byte| byte == b'\n').map(|line| line.split(|&byte| byte == b':'));
-    let found = lines.find_map(|mut fields| {
-        let name = fields.next()?;
-        (fields.nth(1)? == digits.as_bytes()).then_some(name)
-    });
-    match found {
+    match passwd::name(users, uid) {
         Some(name) => short(format_args!("{}", Bytes(name))),
-        None => short(format_args!("#{digits}")),
+        None => short(format_args!("#{uid}")),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod lex;
 mod list;
 mod output;
 mod pause;
+mod ps;
 mod report;
 mod resume;
 mod run;
@@ -51,6 +52,7 @@ pub const COMMANDS: &[&Command] = &[
     &kill::COMMAND,
     &pause::COMMAND,
     &resume::COMMAND,
+    &ps::COMMAND,
     &delete::COMMAND,
 ];
 

@@ -14,6 +14,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::store::read_full;
 use crate::error::{Context, Error, Result};
 use crate::text::PathBuf;
+use crate::wire::cgroupfs::number;
+use crate::wire::stat::Stat;
 
 /// `f_type` of pidfs (linux/magic.h).
 const PIDFS: u64 = 0x5049_4446;
@@ -61,11 +63,9 @@ fn start(pid: i32, pidfd: BorrowedFd<'_>) -> Result<u64> {
         .ok_or_else(|| Error::refused("read", format_args!("{path}: no start time")))
 }
 
-/// Field 22 of /proc/<pid>/stat. The second is a name in parentheses, which may hold any character.
+/// Field 22 of /proc/<pid>/stat.
 fn start_time(stat: &[u8]) -> Option<u64> {
-    let behind_name = stat.iter().rposition(|&byte| byte == b')')? + 2;
-    let field = stat.get(behind_name..)?.split(|&byte| byte == b' ').nth(19)?;
-    core::str::from_utf8(field).ok()?.trim_end().parse().ok()
+    number(Stat::parse(stat)?.field(22)?)
 }
 
 #[cfg(test)]

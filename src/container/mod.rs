@@ -10,6 +10,7 @@ pub mod kill;
 pub mod launch;
 pub mod pause;
 pub mod pid_file;
+pub mod processes;
 pub mod query;
 pub mod record;
 pub mod socket;

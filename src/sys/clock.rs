@@ -16,6 +16,11 @@ pub fn monotonic() -> Timespec {
     get(libc::CLOCK_MONOTONIC)
 }
 
+/// clock_gettime(2), CLOCK_BOOTTIME: since the machine began to count, sleep included.
+pub fn boottime() -> Timespec {
+    get(libc::CLOCK_BOOTTIME)
+}
+
 fn get(clock: i32) -> Timespec {
     let mut time = Timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel fills one `struct timespec` of 64-bit members. It fails for unknown clocks only.

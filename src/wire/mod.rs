@@ -2,4 +2,6 @@
 
 pub mod cgroupfs;
 pub mod json;
+pub mod passwd;
+pub mod stat;
 pub mod time;

@@ -20,6 +20,7 @@ mod mounts;
 mod namespaces;
 mod outside;
 mod process;
+mod ps;
 mod resources;
 mod rootfs;
 mod rootless;
