@@ -208,7 +208,7 @@ impl Host {
             users: super::list::users().unwrap_or_default(),
             now: clock::realtime().tv_sec,
             up: clock::boottime().tv_sec,
-            memory: (memory.totalram as i64 * i64::from(memory.mem_unit) >> 10).max(1),
+            memory: ((memory.totalram as i64 * i64::from(memory.mem_unit)) >> 10).max(1),
         }
     }
 
@@ -277,7 +277,7 @@ fn duration(seconds: i64) -> Short {
 
 /// The terminal's name by its number (proc_pid_stat(5), `tty_nr`; Documentation/admin-guide/devices.txt).
 fn terminal(number: i64) -> Short {
-    let (major, minor) = (number >> 8 & 0xfff, number >> 12 & 0xfff00 | number & 0xff);
+    let (major, minor) = ((number >> 8) & 0xfff, ((number >> 12) & 0xfff00) | (number & 0xff));
     match major {
         4 if minor < 64 => short(format_args!("tty{minor}")),
         4 => short(format_args!("ttyS{}", minor - 64)),
