@@ -126,7 +126,13 @@ impl<'a> Into<'a> {
 
     /// What has been written.
     pub fn finish(self) -> &'a [u8] {
-        self.memory.get(..self.len).unwrap_or(&[])
+        self.split().0
+    }
+
+    /// What has been written, and the memory behind it.
+    pub fn split(self) -> (&'a [u8], &'a mut [u8]) {
+        let (written, rest) = self.memory.split_at_mut_checked(self.len).unwrap_or_default();
+        (written, rest)
     }
 }
 

@@ -41,8 +41,8 @@ const PLACES: &[(&str, &[&str])] = &[
     // The process's own program; a hook is a program too, in a child of its own.
     ("execve(", &["init", "hooks"]),
     ("execveat(", &["init"]),
-    // A failed hook's child has nobody to return to.
-    ("process::exit(", &["main", "hooks"]),
+    // A child made for one step, such as a failed hook's, has nobody to return to.
+    ("process::exit(", &["main", "hooks", "container"]),
     ("exit_group(", &["main"]),
     // The terminal's relay passes the process's bytes on; it prints nothing.
     ("stdout()", &["cmd", "terminal"]),

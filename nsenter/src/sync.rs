@@ -8,6 +8,8 @@
 //!        | MAP_DONE ------------------>|
 //!        | SETUP (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
 //!        |<---------------------- PID -| exits          |   unless `collapsed`: the child *is* init
+//!        |<----------------------------- MOUNTS_PLEASE -|   when asked for
+//!        | MOUNTS (+ descriptors), or ERROR ------------>|   from a child of the runtime in init's mount namespace
 //!        |<------------------------------ HOOKS_PLEASE -|   when asked for
 //!        | HOOKS_DONE --------------------------------->|
 //!        |<-------------------------- CONSOLE (+ master) -|   when there is a terminal
@@ -64,6 +66,10 @@ pub enum Kind {
     Console = 0x1a,
     /// A datagram to the gate: go on, and tell over the socket that comes along.
     Start = 0x1b,
+    /// Init has its mounts to itself, and wants those that only the runtime can prepare.
+    MountsPlease = 0x1c,
+    /// Those mounts, in the plan's order.
+    Mounts = 0x1d,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -85,6 +91,8 @@ pub enum Answer {
     MapPlease,
     /// Init's pid. It is the runtime's child, as is stage 1, which now exits: both are to be waited for.
     Pid(i32),
+    /// Send the mounts that are prepared outside.
+    MountsPlease,
     /// Run the hooks, then say HOOKS_DONE.
     HooksPlease,
     /// The terminal's master side.
@@ -209,6 +217,20 @@ impl Channel {
         }
     }
 
+    /// Waits for MOUNTS, in init: the descriptors that come with it. ERROR comes out as the error that it tells.
+    pub fn expect_mounts(&self) -> Result<Fds, Error> {
+        const MOUNTS: u16 = Kind::Mounts as u16;
+        const ERROR: u16 = Kind::Error as u16;
+        let mut buffer = [0; SMALL];
+        let mut fds = Fds::default();
+        match self.recv(&mut buffer, &mut fds)? {
+            Some(message) if message.kind == MOUNTS => Ok(fds),
+            Some(message) if message.kind == ERROR => Err(parse_error(&message).unwrap_or_else(Error::from)),
+            Some(_) => Err(Error::refused("message", b"not the one that was due")),
+            None => Err(silent(c"runtime")),
+        }
+    }
+
     /// Waits for the next message, in the runtime. ERROR comes out as the error that it tells.
     pub fn answer(&self) -> Result<Answer, Error> {
         let mut buffer = [0; SMALL];
@@ -293,11 +315,13 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
     const CONSOLE: u16 = Kind::Console as u16;
     const MAP_PLEASE: u16 = Kind::MapPlease as u16;
     const PID: u16 = Kind::Pid as u16;
+    const MOUNTS_PLEASE: u16 = Kind::MountsPlease as u16;
     const HOOKS_PLEASE: u16 = Kind::HooksPlease as u16;
     const READY: u16 = Kind::Ready as u16;
     const ERROR: u16 = Kind::Error as u16;
     match message.kind {
         MAP_PLEASE => Ok(Answer::MapPlease),
+        MOUNTS_PLEASE => Ok(Answer::MountsPlease),
         HOOKS_PLEASE => Ok(Answer::HooksPlease),
         READY => Ok(Answer::Ready),
         CONSOLE => {

@@ -261,6 +261,10 @@ impl<'a> Container<'a> {
         if hooks::any(hook::PRESTART, &self.plan)? || hooks::any(hook::CREATE_RUNTIME, &self.plan)? {
             writer.flag(kind::ASK_HOOKS);
         }
+        let users = !is_rootless() && self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
+        if self.plan.each::<Mount<'_>>().any(|mount| mount.is_ok_and(|mount| mount.is_lent(users))) {
+            writer.flag(kind::ASK_MOUNTS);
+        }
         let gate = if order.gated { Some(gate::make(&self.entry)?) } else { None };
         if gate.is_some() {
             writer.flag(kind::GATE);
@@ -283,6 +287,7 @@ impl<'a> Container<'a> {
                     self.remember()?;
                     speaker = stage::INIT;
                 }
+                Answer::MountsPlease => self.lend_mounts(channel)?,
                 Answer::HooksPlease => {
                     self.run_hooks(hook::PRESTART, b"creating")?;
                     self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;

@@ -8,6 +8,7 @@ pub mod id;
 pub mod identity;
 pub mod kill;
 pub mod launch;
+mod lend;
 pub mod pause;
 pub mod pid_file;
 pub mod processes;

@@ -14,7 +14,7 @@ use crate::confine::{oom, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
 use crate::plan::{Plan, hook, kind};
-use crate::sys::process;
+use crate::sys::{descriptor, process};
 use crate::text::shown;
 use crate::{hooks, net, rootfs};
 
@@ -45,7 +45,14 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     }
 
     let root = rootfs::isolate(&plan)?;
-    rootfs::mounts(&root, &plan, &setup)?;
+    // What only the runtime can prepare; in our mounts, which have to be our own first.
+    let mut lent = Fds::default();
+    if setup.has(kind::ASK_MOUNTS)? {
+        channel.send_simple(Kind::MountsPlease)?;
+        lent = channel.expect_mounts()?;
+    }
+    let mut lent = (0..).map_while(|index| lent.take(index)).map(descriptor::adopt);
+    rootfs::mounts(&root, &plan, &setup, &mut lent)?;
     rootfs::devices(&root, &plan)?;
     // Everything is there and the host's files still in reach: the place of the hooks in runtime-spec's lifecycle.
     if setup.has(kind::ASK_HOOKS)? {

@@ -90,6 +90,7 @@ pub mod kind {
     pub const LISTEN_FDS: u16 = 102;
     pub const ASK_HOOKS: u16 = 103;
     pub const GATE: u16 = 104;
+    pub const ASK_MOUNTS: u16 = 105;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

@@ -48,6 +48,12 @@ noun! {
         16 source_nofollow: bool,
         /// `dest-nofollow`: mount onto a destination link itself.
         17 destination_nofollow: bool,
+        /// [`BIND`] (`idmap`) or [`RBIND`] (`ridmap`): how much of the bind has its owners mapped.
+        18 idmap: Option<u32>,
+        /// Its own map, as /proc/PID/uid_map takes it; none: the container's user namespace has it.
+        19 uid_map: Option<&'a CStr>,
+        /// Likewise for groups.
+        20 gid_map: Option<&'a CStr>,
     }
 }
 
@@ -70,4 +76,15 @@ pub const BLANK: Mount<'static> = Mount {
     copy_symlink: false,
     source_nofollow: false,
     destination_nofollow: false,
+    idmap: None,
+    uid_map: None,
+    gid_map: None,
 };
+
+impl Mount<'_> {
+    /// Whether the runtime opens the source, with the host's rights: to map a mount's owners takes them, and in a user
+    /// namespace (`users`) root may not be allowed to search the directories above it.
+    pub fn is_lent(&self, users: bool) -> bool {
+        self.bind != NO_BIND && !self.remount && (users || self.idmap.is_some())
+    }
+}

@@ -40,8 +40,8 @@ pub enum Ask {
     CopySymlink,
     SourceNofollow,
     DestinationNofollow,
-    /// Known, and not built yet.
-    NotYet,
+    /// [`BIND`] or [`RBIND`]: of that much the owners are mapped.
+    Idmap(u32),
 }
 
 use Ask::*;
@@ -84,7 +84,7 @@ pub const OPTIONS: &[(&str, Ask)] = &[
     ("diratime", Clear(NODIRATIME)),
     ("dirsync", Super(DIRSYNC)),
     ("exec", Clear(NOEXEC)),
-    ("idmap", NotYet),
+    ("idmap", Idmap(BIND)),
     ("iversion", Super(I_VERSION)),
     ("lazytime", Super(LAZYTIME)),
     ("loud", NotSuper(SILENT)),
@@ -109,7 +109,7 @@ pub const OPTIONS: &[(&str, Ask)] = &[
     ("relatime", Atime(RELATIME)),
     ("remount", Remount),
     ("rexec", ClearAll(NOEXEC)),
-    ("ridmap", NotYet),
+    ("ridmap", Idmap(RBIND)),
     ("rnoatime", AtimeAll(NOATIME)),
     ("rnodev", SetAll(NODEV)),
     ("rnodiratime", SetAll(NODIRATIME)),
@@ -145,10 +145,10 @@ pub const OPTIONS: &[(&str, Ask)] = &[
 const _: () = assert!(super::names::sorted(OPTIONS));
 
 impl Mount<'_> {
-    /// Takes one option in; a later one wins against an earlier one. `NotYet` is the caller's to refuse.
+    /// Takes one option in; a later one wins against an earlier one.
     pub fn ask(&mut self, ask: Ask) {
         match ask {
-            Nothing | NotYet => {}
+            Nothing => {}
             Set(bits) => turn(bits, &mut self.set, &mut self.clear),
             Clear(bits) => turn(bits, &mut self.clear, &mut self.set),
             Atime(mode) => atime(mode, &mut self.set, &mut self.clear),
@@ -161,6 +161,7 @@ impl Mount<'_> {
             NotSuper(bits) => turn(bits, &mut self.superblock_clear, &mut self.superblock),
             Propagation(flags) => self.propagation = flags,
             Bind(bind) => self.bind = bind,
+            Idmap(reach) => self.idmap = Some(reach),
             Remount => self.remount = true,
             CopyUp => self.copy_up = true,
             CopySymlink => self.copy_symlink = true,

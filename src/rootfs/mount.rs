@@ -38,8 +38,11 @@ const PROC_FILES: &[&[u8]] = &[
 /// Read-only tmpfs mounts, still writable so that mount points can be made in them.
 type Late = heapless::Vec<OwnedFd, { limits::LATE_MOUNTS }>;
 
+/// What the runtime has prepared, in the order of those mounts of the plan that are lent.
+pub type Lent<'a> = &'a mut dyn Iterator<Item = OwnedFd>;
+
 /// All mounts, in their order.
-pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>) -> Result<()> {
+pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) -> Result<()> {
     if !root.owns(libc::CLONE_NEWNS) {
         return match plan.has(kind::MOUNT)? {
             true => Err(Error::refused("mounts", "need a mount namespace, or they would be the host's")),
@@ -47,18 +50,24 @@ pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>) -> Result<()> {
         };
     }
     let mut late_mounts = Late::new();
-    plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, &mut late_mounts))?;
+    plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, lent, &mut late_mounts))?;
     late_mounts
         .iter()
         .try_for_each(|mount| call::set_attributes(mount, Reach::One, &Attributes::READ_ONLY, c"tmpfs"))
 }
 
-fn one(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, late_mounts: &mut Late) -> Result<()> {
+fn one(
+    root: &Root,
+    mount: &Mount<'_>,
+    setup: &Plan<'_>,
+    lent: Lent<'_>,
+    late_mounts: &mut Late,
+) -> Result<()> {
     if mount.remount {
         return remount(root, mount);
     }
     if mount.bind != NO_BIND {
-        return bind(root, mount);
+        return bind(root, mount, lent);
     }
     let fstype = mount.fstype.unwrap_or(c"none");
     if matches!(fstype.to_bytes(), b"cgroup" | b"cgroup2") {
@@ -136,7 +145,11 @@ fn whole(root: &Root, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     propagation(&tree, mount)
 }
 
-fn bind(root: &Root, mount: &Mount<'_>) -> Result<()> {
+fn bind(root: &Root, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
+    let lent = if mount.is_lent(root.owns(libc::CLONE_NEWUSER)) { lent.next() } else { None };
+    if mount.idmap.is_some() && lent.is_none() {
+        return Err(refused(mount.destination, "too many mounts before it have to be prepared outside"));
+    }
     let source = mount
         .source
         .ok_or_else(|| Error::refused("mounts", format_args!("{}: no source", shown(mount.destination))))?;
@@ -144,8 +157,12 @@ fn bind(root: &Root, mount: &Mount<'_>) -> Result<()> {
         return Ok(());
     }
     let reach = if mount.bind == RBIND { Reach::Tree } else { Reach::One };
-    let tree =
-        sys::clone_tree(CWD, source, reach, mount.source_nofollow).context("open_tree", shown(source))?;
+    let tree = match lent {
+        Some(tree) => tree,
+        None => {
+            sys::clone_tree(CWD, source, reach, mount.source_nofollow).context("open_tree", shown(source))?
+        }
+    };
     let procfs = is_whole_procfs(&tree);
     let (place, _) = place(root, mount, Some(&tree), procfs)?;
     attributes(&tree, mount)?;

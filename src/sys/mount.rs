@@ -18,7 +18,7 @@ pub struct Attributes {
     pub clear: u64,
     /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`; 0: unchanged.
     pub propagation: u64,
-    /// For `MOUNT_ATTR_IDMAP`, which is not used.
+    /// A user namespace's descriptor, for `MOUNT_ATTR_IDMAP`.
     userns: u64,
 }
 
@@ -29,6 +29,12 @@ impl Attributes {
     /// Attributes to set and to clear.
     pub const fn new(set: u64, clear: u64) -> Self {
         Self { set, clear, propagation: 0, userns: 0 }
+    }
+
+    /// Owners as `users`, a user namespace, maps them (`MOUNT_ATTR_IDMAP`).
+    pub fn idmap(users: BorrowedFd<'_>) -> Self {
+        let userns = users.as_raw_fd().unsigned_abs().into();
+        Self { set: libc::MOUNT_ATTR_IDMAP, clear: 0, propagation: 0, userns }
     }
 
     /// A propagation type (`MS_*`, without `MS_REC`).

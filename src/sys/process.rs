@@ -19,8 +19,13 @@ pub struct Child {
 
 /// clone(2) as fork(2), with a pidfd (Linux 5.2): returns twice, `None` in the new process.
 pub fn fork() -> Result<Option<Child>, Errno> {
+    clone(0)
+}
+
+/// [`fork`] into new namespaces, `CLONE_NEW*`.
+pub fn clone(namespaces: i32) -> Result<Option<Child>, Errno> {
     let mut pidfd = -1;
-    let flags = libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: without CLONE_VM the new process has its own copy of everything, stack included, so returning twice is
     // fork(2)'s contract. The program has one thread, so no lock is held by one that is not there any more. The kernel
     // writes one int through the third argument (the parent's tid pointer; CLONE_PIDFD takes its place).

@@ -185,11 +185,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("linux.mountLabel", |c| c["linux"]["mountLabel"] = json!("x")),
         ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
         ("linux.netDevices", |c| c["linux"]["netDevices"] = json!({"eth9": {}})),
-        ("mounts[1]", |c| {
-            let map = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
-            c["mounts"][1]["uidMappings"] = map.clone();
-            c["mounts"][1]["gidMappings"] = map;
-        }),
     ];
     for (name, change) in fields {
         Bundle::with(*change).run().refused(&[name]);

@@ -243,12 +243,3 @@ fn a_bind_in_a_user_namespace_keeps_what_the_kernel_locks() {
         assert!(mount.has(option), "{option}: {mount:?}");
     }
 }
-
-#[test]
-fn an_idmapped_mount_without_a_map_is_refused() {
-    only_ours!("older than the option");
-    let mut bundle = Bundle::new();
-    fs::create_dir(bundle.dir.join("source")).unwrap();
-    bundle.add_mount(json!({"destination": "/mnt", "type": "bind", "source": bundle.path("source"), "options": ["bind", "idmap"]}));
-    bundle.run().refused(&["mounts[7]"]);
-}

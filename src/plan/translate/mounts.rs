@@ -1,16 +1,19 @@
 //! The root, what is mounted in it, and what is hidden in it.
 
 use core::ffi::CStr;
+use core::fmt::Write;
 
+use super::Translation;
+use super::namespaces::{NEWUSER, id_mapping};
 use super::strings::{PATH, absolute, climbs, path, put, said, sound};
-use super::{Translation, unbuilt};
 use crate::error::Result;
 use crate::oci;
 use crate::plan::kind;
 use crate::plan::mount::{BIND, BLANK, Mount, NO_BIND};
 use crate::plan::names::{self, find_text};
-use crate::plan::options::{Ask, OPTIONS, RDONLY};
+use crate::plan::options::{OPTIONS, RDONLY};
 use crate::plan::root::Root;
+use crate::text;
 use crate::wire::json::{Node, Text};
 
 /// Longest `data`: mount(2) copies one page, and would cut what is beyond.
@@ -64,7 +67,6 @@ impl Translation<'_, '_> {
     fn mount(&mut self, node: &Node<'_>) -> Result<()> {
         let mut view = oci::Mount::of(node);
         view.locate()?;
-        self.refuse_unbuilt(&[view.uid_mappings(), view.gid_mappings()])?;
         let mut room = &mut *self.scratch;
         let mut mount = BLANK;
         // Relative to `/` is deprecated, and what it always meant (config.md).
@@ -97,6 +99,13 @@ impl Translation<'_, '_> {
                 mount.source = Some(path(&source, self.request.bundle.to_bytes(), &mut room)?);
             }
         }
+        let maps = [view.uid_mappings(), view.gid_mappings()];
+        if mount.idmap.is_some() || maps.iter().any(|map| !map.is_empty()) {
+            if self.request.rootless {
+                return Err(node.refuse("an ordinary user cannot have a mount's owners mapped"));
+            }
+            idmap(&mut mount, maps, self.namespaces.has(NEWUSER), node, &mut room)?;
+        }
         put(&mut self.writer, node, mount)
     }
 
@@ -118,6 +127,44 @@ impl Translation<'_, '_> {
     }
 }
 
+/// Whose files they seem to be. A map without an option is an `idmap` (config.md, "uidMappings").
+#[cold]
+fn idmap<'r>(
+    mount: &mut Mount<'r>,
+    [uids, gids]: [&Node<'_>; 2],
+    users: bool,
+    node: &Node<'_>,
+    room: &mut &'r mut [u8],
+) -> Result<()> {
+    if mount.bind == NO_BIND || mount.remount {
+        return Err(node.refuse("only a bind mount can have its owners mapped"));
+    }
+    mount.idmap = mount.idmap.or(Some(BIND));
+    match (uids.is_empty(), gids.is_empty()) {
+        (false, false) => {
+            mount.uid_map = Some(map_text(uids, room)?);
+            mount.gid_map = Some(map_text(gids, room)?);
+            Ok(())
+        }
+        (true, true) if users => Ok(()),
+        (true, true) => Err(node.refuse("without a user namespace, needs uidMappings and gidMappings")),
+        _ => Err(node.refuse("uidMappings and gidMappings only make sense together")),
+    }
+}
+
+/// A map as /proc/PID/uid_map takes it, off the front of `room`.
+fn map_text<'r>(maps: &Node<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
+    let mut text = text::Into::new(core::mem::take(room));
+    for node in maps.list()? {
+        let [inside, outside, size] = id_mapping(&node)?;
+        writeln!(text, "{inside} {outside} {size}").map_err(|_| maps.refuse("too long"))?;
+    }
+    let _ = text.write_char('\0');
+    let (text, rest) = text.split();
+    *room = rest;
+    CStr::from_bytes_with_nul(text).map_err(|_| maps.refuse("too long"))
+}
+
 /// Sorts the options into the mount; those that are not ours come back joined by commas.
 fn take_options<'r>(
     mount: &mut Mount<'_>,
@@ -128,7 +175,6 @@ fn take_options<'r>(
     for node in options.list()? {
         let option = node.read::<Text<'_>>()?;
         match find_text(OPTIONS, &option) {
-            Some(Ask::NotYet) => return Err(unbuilt(&node)),
             Some(ask) => mount.ask(ask),
             None if option.is_empty() => {}
             None => {

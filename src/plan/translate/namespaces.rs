@@ -120,14 +120,8 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
-        let mut view = oci::linux::IdMapping::of(node);
-        view.locate()?;
-        let (container_id, host_id, size) = (view.container_id(), view.host_id(), view.size());
-        let map = IdMap { group, inside: container_id.read()?, outside: host_id.read()?, size: size.read()? };
-        let fits = |first: u32| first.checked_add(map.size).is_some();
-        if map.size == 0 || !fits(map.inside) || !fits(map.outside) {
-            return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
-        }
+        let [inside, outside, size] = id_mapping(node)?;
+        let map = IdMap { group, inside, outside, size };
         let known = if group { &mut self.namespaces.gids } else { &mut self.namespaces.uids };
         if known.push((map.inside, map.size)).is_err() {
             let most = limits::ID_MAPS;
@@ -215,6 +209,20 @@ impl Translation<'_, '_> {
             _ => Err(node.refuse("does not belong to a namespace")),
         }
     }
+}
+
+/// A range of ids: the first inside, the first outside, how many.
+pub(super) fn id_mapping(node: &Node<'_>) -> Result<[u32; 3]> {
+    let mut view = oci::linux::IdMapping::of(node);
+    view.locate()?;
+    let size = view.size();
+    let map = [view.container_id().read()?, view.host_id().read()?, size.read()?];
+    let [inside, outside, count] = map;
+    let fits = |first: u32| first.checked_add(count).is_some();
+    if count == 0 || !fits(inside) || !fits(outside) {
+        return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
+    }
+    Ok(map)
 }
 
 /// `net.ipv4.ip_forward`, or with slashes. As sysctl(8) has it, the first separator tells: where it is the dot,

@@ -375,10 +375,10 @@ refused! {
     an_selinux_label_is_refused_by_name: "\"cwd\"" => "\"selinuxLabel\": \"x\", \"cwd\"", "process.selinuxLabel: not supported by this build yet";
     a_priority_without_a_real_time_policy_is_refused: "\"cwd\"" => "\"scheduler\": {\"policy\": \"SCHED_IDLE\", \"priority\": 1}, \"cwd\"", "process.scheduler.priority: is for SCHED_FIFO and SCHED_RR only";
     an_io_priority_that_there_is_not_is_refused: "\"cwd\"" => "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 8}, \"cwd\"", "process.ioPriority.priority: expected a number from 0 to 7";
-    an_idmap_option_is_refused_by_name: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\", \"ridmap\"]}]",
-        "mounts[0].options[1]: not supported by this build yet";
-    mappings_of_a_mount_are_refused_by_name: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\"], \"gidMappings\": [{}]}]",
-        "mounts[0].gidMappings: not supported by this build yet";
+    an_idmap_without_a_map_is_refused: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\", \"ridmap\"]}]",
+        "mounts[0]: without a user namespace, needs uidMappings and gidMappings";
+    half_a_map_of_a_mount_is_refused: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\"], \"gidMappings\": [{}]}]",
+        "mounts[0]: uidMappings and gidMappings only make sense together";
 }
 
 const USER: &str = r#"{"ociVersion": "1.0.0", "root": {"path": "r"}, "process": {"args": ["a"], "cwd": "/",
