@@ -10,6 +10,7 @@ mod captured;
 mod cgroup;
 mod cgroup_mount;
 mod confine;
+mod cve;
 mod hooks;
 mod idmap;
 mod inherit;

@@ -16,11 +16,11 @@ use minirunc_tests::runtime::{check, patience};
 use serde_json::json;
 
 /// A terminal on the host, with a runtime in its foreground.
-struct Terminal {
+pub struct Terminal {
     master: File,
     slave: OwnedFd,
     child: Child,
-    seen: String,
+    pub seen: String,
 }
 
 fn size(fd: i32, rows: u16, columns: u16) {
@@ -30,7 +30,7 @@ fn size(fd: i32, rows: u16, columns: u16) {
 }
 
 impl Terminal {
-    fn new(bundle: &Bundle) -> Self {
+    pub fn new(bundle: &Bundle) -> Self {
         bundle.write();
         let (mut master, mut slave) = (-1, -1);
         // SAFETY: openpty(3) fills both; the other pointers may be null.
@@ -91,7 +91,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn end(&mut self) -> i32 {
+    pub fn end(&mut self) -> i32 {
         let start = Instant::now();
         loop {
             self.pump();

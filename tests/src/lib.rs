@@ -3,8 +3,10 @@
 //! - [`bundle`]: `runc spec`'s default container on a small root that holds the probe; tests change its JSON and run it.
 //! - [`runtime`]: which runtime is tested (`RUNTIME`), and one run of it.
 //! - [`facts`]: the probe's answers, and mountinfo.
+//! - [`attack`]: what the probe does where it plays the attacker.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
 
+pub mod attack;
 pub mod bundle;
 pub mod facts;
 pub mod host;

@@ -333,6 +333,8 @@ fn answer(question: &str) -> Answer {
             let set = (0..1024).filter(|n| nodes[n / 64] >> (n % 64) & 1 == 1);
             Ok(format!("{mode:#x} {}", join(set)).trim_end().into())
         }
+        "swap" => minirunc_tests::attack::swap(a, b),
+        "prowl" => Ok(minirunc_tests::attack::prowl(number(a)? as u64)),
         "fdopen" => {
             // SAFETY: no memory.
             let r = unsafe { libc::fcntl(number(a)? as i32, libc::F_GETFD) };

@@ -1,0 +1,158 @@
+//! What a process of the container, or of one that shares namespaces with it, can reach.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use minirunc_tests::bundle::{Bundle, mode};
+use minirunc_tests::only_ours;
+use minirunc_tests::runtime::{Running, Runtime, patience};
+use serde_json::{Value, json};
+
+use crate::inherit::leak;
+
+/// A container that prowls, and another one that joins its pid namespace again and again. What the first one reports of it.
+fn prowled_on(change: impl Fn(&mut Value), victims_runtime: &std::path::Path) -> String {
+    const PROWL: &str = "prowl 2000";
+    let prowler = Bundle::with(&change).ask(&["label ready", PROWL]);
+    let mut running = prowler.spawn();
+    running.until("label ready");
+    let pid = prowler.pid();
+    let victim = Bundle::with(|c| {
+        for namespace in c["linux"]["namespaces"].as_array_mut().unwrap() {
+            if namespace["type"] == "pid" {
+                namespace["path"] = json!(format!("/proc/{pid}/ns/pid"));
+            }
+        }
+    });
+    victim.write();
+    let end = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < end {
+        // The same command line by another file.
+        let model = victim.run_command(&[]);
+        let mut command = std::process::Command::new(victims_runtime);
+        command.args(model.get_args());
+        victim.start(command).finish().ok();
+    }
+    let facts = running.finish().facts();
+    facts[PROWL].to_string()
+}
+
+fn all_capabilities(c: &mut Value) {
+    let mut all: Vec<String> = ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"]
+        .map(String::from)
+        .into();
+    all.push("CAP_KILL".into());
+    for set in ["bounding", "effective", "permitted"] {
+        c["process"]["capabilities"][set] = json!(all);
+    }
+}
+
+#[test]
+fn cve_2019_5736_the_hosts_executable_cannot_be_overwritten_from_inside() {
+    only_ours!("the oracles' sealed copies have tests of their own");
+    let bundle = Bundle::new();
+    let victim = bundle.dir.join("minirunc-victim");
+    fs::copy(&Runtime::get().path, &victim).unwrap();
+    mode(&victim, 0o755);
+    let before = fs::read(&victim).unwrap();
+    let said = prowled_on(all_capabilities, &victim);
+    assert!(!said.contains("seen= "), "the attacker saw nothing, so this shows nothing: {said}");
+    assert!(said.ends_with("overwritten=0"), "{said}");
+    assert!(!said.contains("minirunc-victim"), "a file of the host is in sight: {said}");
+    assert!(fs::read(&victim).unwrap() == before, "the host's executable has changed");
+}
+
+#[test]
+fn cve_2019_5736_an_entrypoint_that_is_the_runtime_itself_is_a_sealed_copy() {
+    only_ours!("the oracles' sealed copies have tests of their own");
+    let mut bundle = Bundle::with(|c| {
+        all_capabilities(c);
+        c["root"]["readonly"] = json!(false);
+    });
+    symlink("/proc/self/exe", bundle.rootfs().join("bin/self")).unwrap();
+    fs::write(bundle.rootfs().join("bin/script"), "#!/proc/self/exe --log=/data/fifo\n").unwrap();
+    mode(&bundle.rootfs().join("bin/script"), 0o755);
+    let victim = bundle.dir.join("minirunc-victim");
+    fs::copy(&Runtime::get().path, &victim).unwrap();
+    let before = fs::read(&victim).unwrap();
+    let fifo = bundle.rootfs().join("data/fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for program in ["/bin/self", "/bin/script", "/proc/self/exe"] {
+        // The program fails, and waits on its way for somebody to read why.
+        bundle.config["process"]["args"] = json!([program, "--log", "/data/fifo", "state", "nobody"]);
+        bundle.write();
+        let mut command = std::process::Command::new(&victim);
+        command.args(bundle.run_command(&[]).get_args());
+        let (exe, running) = executable_of(&bundle, bundle.start(command));
+        assert!(exe.to_string_lossy().starts_with("/proc/"), "{}", exe.display());
+        let link = fs::read_link(&exe).unwrap();
+        assert!(link.to_string_lossy().starts_with("/memfd:"), "{program} is {}", link.display());
+        let written =
+            fs::OpenOptions::new().write(true).open(&exe).and_then(|mut file| file.write_all(b"owned"));
+        assert!(written.is_err(), "{program} can be written to");
+        drop(fs::File::open(&fifo).unwrap());
+        running.finish();
+        assert!(fs::read(&victim).unwrap() == before, "{program}: the host's executable has changed");
+        bundle.nothing_left();
+    }
+}
+
+/// /proc/PID/exe of the container's process, once it has become a program of its own.
+#[track_caller]
+fn executable_of(bundle: &Bundle, mut running: Running) -> (PathBuf, Running) {
+    let end = Instant::now() + patience();
+    while Instant::now() < end && running.child.try_wait().unwrap().is_none() {
+        let out = bundle.runtime(&["state", &bundle.id]);
+        let state: Value = serde_json::from_str(&out.stdout).unwrap_or_default();
+        if state["status"] == "running" && state["pid"] != 0 {
+            let process = PathBuf::from(format!("/proc/{}", state["pid"]));
+            // Not one of the runtime's stages any more.
+            if fs::read_to_string(process.join("cmdline")).is_ok_and(|line| line.contains("/data/fifo")) {
+                return (process.join("exe"), running);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the container did not come up: {:?}", running.finish());
+}
+
+#[test]
+fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
+    only_ours!("runc 1.1.5 may be seen between two system calls");
+    // With the capabilities of the default container: CAP_SYS_PTRACE would be a licence.
+    let said = prowled_on(|_| {}, &Runtime::get().path);
+    assert!(said.contains("held= "), "{said}");
+    assert!(said.contains("seen= "), "{said}");
+}
+
+#[test]
+fn cve_2024_21626_the_working_directory_is_no_descriptor_of_the_hosts() {
+    minirunc_tests::not_for!("crun", "1.8.1 is not fixed");
+    for fd in 3..12 {
+        for cwd in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/tmp"), "/way".to_string()] {
+            let bundle = Bundle::with(|c| c["process"]["cwd"] = json!(cwd));
+            symlink(format!("/proc/self/fd/{fd}"), bundle.rootfs().join("way")).unwrap();
+            bundle.write();
+            let mut command = bundle.run_command(&[]);
+            leak(&mut command, "/", 7);
+            let out = bundle.start(command).finish();
+            assert!(!out.stdout.contains("uid="), "ran in {cwd} -> {fd}: {}", out.stdout);
+            bundle.nothing_left();
+        }
+    }
+}
+
+#[test]
+fn cve_2022_29162_no_capability_is_inheritable_unless_it_is_listed() {
+    // Also CVE-2022-27650 and CVE-2025-27612.
+    let bundle = Bundle::with(|c| {
+        c["process"]["capabilities"].as_object_mut().unwrap().remove("ambient");
+    });
+    let facts = bundle.facts();
+    assert_eq!(&facts["cap.inheritable"], "");
+    assert_eq!(&facts["cap.ambient"], "");
+    assert_eq!(&facts["cap.permitted"], "5 10 29");
+}
