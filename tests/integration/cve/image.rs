@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use minirunc_tests::bundle::Bundle;
-use minirunc_tests::facts::MOUNTINFO;
+use minirunc_tests::facts::{Facts, MOUNTINFO};
 use minirunc_tests::{not_for, only_ours};
 use serde_json::json;
 
@@ -27,6 +27,7 @@ fn nothing_in(directory: &PathBuf) {
 
 #[test]
 fn cve_2019_16884_proc_is_not_covered_by_way_of_a_link() {
+    // Without: rootfs/mount.rs asks whether the place that was found is in procfs. It is mounted, status 0.
     // A volume over /proc takes what the runtime writes there: labels, sysctls. The image hides the destination.
     only_ours!("1.1.5 and crun 1.8.1 check the words only");
     for (link, destination) in
@@ -45,6 +46,7 @@ fn cve_2019_16884_proc_is_not_covered_by_way_of_a_link() {
 
 #[test]
 fn cve_2019_18837_a_bind_through_the_images_links_stays_inside() {
+    // Without: RESOLVE_IN_ROOT in rootfs/resolve.rs. A directory is made on the host.
     let targets = |bundle: &Bundle| [bundle.path("outside"), "../outside".into(), "/../../../outside".into()];
     for nth in 0..3 {
         let mut bundle = Bundle::with(|c| c["root"]["readonly"] = json!(false));
@@ -61,6 +63,7 @@ fn cve_2019_18837_a_bind_through_the_images_links_stays_inside() {
 
 #[test]
 fn cve_2023_28642_sys_that_is_a_link_is_refused() {
+    // Without: RESOLVE_NO_SYMLINKS for /proc and /sys in rootfs/mount.rs. It runs.
     // Its sisters: CVE-2023-27561, CVE-2019-19921, CVE-2025-54867.
     not_for!("crun", "resolves it in the root instead");
     for name in ["proc", "sys"] {
@@ -73,39 +76,31 @@ fn cve_2023_28642_sys_that_is_a_link_is_refused() {
 }
 
 #[test]
-fn cve_2025_31133_a_planted_dev_null_masks_nothing() {
-    // Also CVE-2025-62161. What is mounted over a masked file would have been a file of the attacker's choice, writable.
-    only_ours!("the oracles installed here are older than the fix");
-    let mut bundle = Bundle::with(|c| c["linux"]["maskedPaths"] = json!(["/proc/version"]));
-    on_the_images_dev(&mut bundle);
-    symlink("/data/file", bundle.rootfs().join("dev/null")).unwrap();
-    let out = bundle.ask(&["read /proc/version"]).run();
-    if out.code() == 0 {
-        assert_eq!(&out.facts()["read /proc/version"], "");
-    }
-}
-
-#[test]
 fn cve_2025_52565_a_planted_pts_is_not_bound_over_the_console() {
+    // Without: the links forbidden and the devpts checked in terminal/pty.rs, and /dev/pts/0 bound by its name.
     only_ours!("the oracles installed here are older than the fix");
     let mut bundle = Bundle::new().ask(&[MOUNTINFO]);
     bundle.config["process"]["terminal"] = json!(true);
     on_the_images_dev(&mut bundle);
+    bundle.add_mount(
+        json!({"destination": "/dev/real", "type": "devpts", "source": "devpts", "options": ["newinstance"]}),
+    );
     let pts = bundle.rootfs().join("dev/pts");
     fs::create_dir(&pts).unwrap();
-    // The runtime that trusts names opens ptmx, learns the number, and binds /dev/pts/N over /dev/console.
-    symlink("/dev/ptmx", pts.join("ptmx")).unwrap();
-    for number in 0..64 {
-        symlink("/proc/sysrq-trigger", pts.join(number.to_string())).unwrap();
-    }
+    // Who trusts names opens ptmx, learns the number, and binds /dev/pts/N over /dev/console.
+    symlink("../real/ptmx", pts.join("ptmx")).unwrap();
+    symlink("/proc/version", pts.join("0")).unwrap();
     let mut terminal = Terminal::new(&bundle);
-    assert_ne!(terminal.end(), 0, "{}", terminal.seen);
-    assert!(terminal.seen.contains("/dev/pts/ptmx"), "{}", terminal.seen);
+    if terminal.end() == 0 {
+        let mounts = Facts::parse(&terminal.seen).mounts();
+        assert_eq!(mounts.at("/dev/console").kind, "devpts");
+    }
     bundle.nothing_left();
 }
 
 #[test]
 fn cve_2026_88264_a_console_that_is_a_link_is_not_followed() {
+    // Without: RESOLVE_NO_SYMLINKS in rootfs/device.rs, `console`. It is bound over the link's target.
     only_ours!("the oracles installed here are older than the fix");
     for target in ["/data/file", "/data/made", "/proc/sysrq-trigger"] {
         let mut bundle = Bundle::new().ask(&["stat /data/file", "read /data/file", MOUNTINFO]);
@@ -119,7 +114,7 @@ fn cve_2026_88264_a_console_that_is_a_link_is_not_followed() {
         let status = terminal.end();
         assert!(!bundle.rootfs().join("data/made").exists(), "made through the link");
         if status == 0 {
-            let mounts = minirunc_tests::facts::Facts::parse(&terminal.seen).mounts();
+            let mounts = Facts::parse(&terminal.seen).mounts();
             assert!(mounts.find(target).is_none(), "bound through the link: {:?}", mounts.find(target));
         }
         bundle.nothing_left();
@@ -128,6 +123,7 @@ fn cve_2026_88264_a_console_that_is_a_link_is_not_followed() {
 
 #[test]
 fn cve_2026_41579_dev_that_is_a_link_makes_nothing_on_the_host() {
+    // Without: RESOLVE_IN_ROOT in rootfs/resolve.rs. All of /dev is made on the host.
     // Also crun's CVE-2026-47766: without a mount on /dev, its path is the image's to choose.
     only_ours!("the oracles installed here are older than the fix, and do");
     let mut bundle = Bundle::with(|c| {
@@ -144,6 +140,7 @@ fn cve_2026_41579_dev_that_is_a_link_makes_nothing_on_the_host() {
 
 #[test]
 fn cve_2026_41579_a_ptmx_of_the_hosts_is_not_unlinked() {
+    // Without: the same. The file is gone.
     only_ours!("the oracles installed here are older than the fix");
     let mut bundle = Bundle::new();
     on_the_images_dev(&mut bundle);
@@ -157,6 +154,7 @@ fn cve_2026_41579_a_ptmx_of_the_hosts_is_not_unlinked() {
 
 #[test]
 fn cve_2026_88265_the_hosts_null_device_keeps_its_owner() {
+    // Without: the null device is excepted in terminal/pty.rs, `own`. The host's /dev/null belongs to 1000.
     let before = fs::metadata("/dev/null").unwrap();
     let bundle = Bundle::with(|c| c["process"]["user"] = json!({"uid": 1000, "gid": 1000}));
     bundle.write();

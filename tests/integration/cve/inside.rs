@@ -52,6 +52,7 @@ fn all_capabilities(c: &mut Value) {
 
 #[test]
 fn cve_2019_5736_the_hosts_executable_cannot_be_overwritten_from_inside() {
+    // Without: sys/exe.rs hands out the file itself. The attacker sees its path, and overwrites it.
     only_ours!("the oracles' sealed copies have tests of their own");
     let bundle = Bundle::new();
     let victim = bundle.dir.join("minirunc-victim");
@@ -67,6 +68,7 @@ fn cve_2019_5736_the_hosts_executable_cannot_be_overwritten_from_inside() {
 
 #[test]
 fn cve_2019_5736_an_entrypoint_that_is_the_runtime_itself_is_a_sealed_copy() {
+    // Without: the same. The process's exe is the host's file.
     only_ours!("the oracles' sealed copies have tests of their own");
     let mut bundle = Bundle::with(|c| {
         all_capabilities(c);
@@ -121,6 +123,7 @@ fn executable_of(bundle: &Bundle, mut running: Running) -> (PathBuf, Running) {
 
 #[test]
 fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
+    // Without: PR_SET_DUMPABLE in nsenter/src/stage.rs and init/create.rs. Descriptors are listed.
     only_ours!("runc 1.1.5 may be seen between two system calls");
     // With the capabilities of the default container: CAP_SYS_PTRACE would be a licence.
     let said = prowled_on(|_| {}, &Runtime::get().path);
@@ -130,6 +133,7 @@ fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
 
 #[test]
 fn cve_2024_21626_the_working_directory_is_no_descriptor_of_the_hosts() {
+    // Without: RESOLVE_NO_MAGICLINKS and the look at getcwd in init/cwd.rs. It runs in the host's root.
     minirunc_tests::not_for!("crun", "1.8.1 is not fixed");
     for fd in 3..12 {
         for cwd in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/tmp"), "/way".to_string()] {
@@ -147,6 +151,7 @@ fn cve_2024_21626_the_working_directory_is_no_descriptor_of_the_hosts() {
 
 #[test]
 fn cve_2022_29162_no_capability_is_inheritable_unless_it_is_listed() {
+    // Without: confine/capability.rs makes the permitted ones inheritable, as runc did.
     // Also CVE-2022-27650 and CVE-2025-27612.
     let bundle = Bundle::with(|c| {
         c["process"]["capabilities"].as_object_mut().unwrap().remove("ambient");

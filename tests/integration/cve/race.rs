@@ -16,6 +16,7 @@ const RUNS: usize = 50;
 
 #[test]
 fn cve_2021_30465_a_destination_exchanged_for_a_link_stays_inside() {
+    // Without: RESOLVE_IN_ROOT in rootfs/resolve.rs. Mounts are missing inside.
     only_ours!("the oracles installed here are older than the fix, or give up otherwise");
     // Also CVE-2024-45310: the directories that are made for the mounts.
     let mut bundle = Bundle::with(|c| c["root"]["readonly"] = json!(false)).ask(&[MOUNTINFO]);
@@ -48,6 +49,7 @@ fn cve_2021_30465_a_destination_exchanged_for_a_link_stays_inside() {
 
 #[test]
 fn cve_2025_31133_a_dev_null_exchanged_for_a_link_masks_nothing() {
+    // Without: O_NOFOLLOW and the look at the device in rootfs/mask.rs. The planted file is read. Also CVE-2025-62161.
     only_ours!("the oracles installed here are older than the fix");
     let masked: Vec<_> = (0..CHANCES).map(|nth| format!("/data/secret{nth}")).collect();
     let mut bundle = Bundle::with(|c| c["linux"]["maskedPaths"] = json!(masked));
@@ -79,6 +81,7 @@ fn make_null(path: &std::path::Path) {
 
 #[test]
 fn cve_2025_52881_a_sysctl_is_written_to_the_kernel_whatever_is_mounted() {
+    // Without: rootfs/mount.rs asks whether the place that was found is in procfs. The planted value is read.
     // Also CVE-2019-19921 and CVE-2025-62596: writes to /proc were led to files of the attacker's choice.
     only_ours!("the oracles installed here are older than the fix");
     let mut bundle = Bundle::with(|c| {
