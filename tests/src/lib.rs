@@ -4,12 +4,14 @@
 //! - [`runtime`]: which runtime is tested (`RUNTIME`), and one run of it.
 //! - [`facts`]: the probe's answers, and mountinfo.
 //! - [`attack`]: what the probe does where it plays the attacker.
+//! - [`names`]: of errors and limits.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
 
 pub mod attack;
 pub mod bundle;
 pub mod facts;
 pub mod host;
+pub mod names;
 pub mod runtime;
 
 /// Leaves the test, saying aloud why.
