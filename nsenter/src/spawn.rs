@@ -40,11 +40,19 @@ pub struct Spawned {
 ///   this call, or it will never see an end of file. Its own end of the pair must be close-on-exec, for the
 ///   same reason.
 /// - `flags`: CLONE_NEW* to start with; CLONE_NEWPID where BOOT says `collapsed`, else usually none.
-/// - `cgroup`: a cgroup v2 directory to be born in (CLONE_INTO_CGROUP, Linux 5.7).
+/// - `cgroup`: a cgroup v2 directory to be born in (CLONE_INTO_CGROUP, Linux 5.7); `other`: the one to try where
+///   that refuses with EBUSY, because it has handed its controllers down to cgroups of its own (cgroups(7), no
+///   internal processes).
 /// - Signals: all are blocked meanwhile, as a handler would run on a stack that two processes share, and
 ///   the child *starts with all of them blocked*. Init restores mask and dispositions before execve; until
 ///   then only SIGKILL ends a stage.
-pub fn child(exe: RawFd, socket: RawFd, flags: u64, cgroup: Option<RawFd>) -> Result<Spawned, Error> {
+pub fn child(
+    exe: RawFd,
+    socket: RawFd,
+    flags: u64,
+    cgroup: Option<RawFd>,
+    other: impl FnOnce() -> Option<RawFd>,
+) -> Result<Spawned, Error> {
     let number = Decimal::of(socket.unsigned_abs().into());
     let number = CStr::from_bytes_with_nul(number.with_nul()).unwrap_or(c"");
     let argv = [Arg::of(stage::CHILD), Arg::of(number), Arg::END];
@@ -52,6 +60,11 @@ pub fn child(exe: RawFd, socket: RawFd, flags: u64, cgroup: Option<RawFd>) -> Re
 
     let mut into_cgroup = cgroup.is_some();
     let mut result = start(Clone::Three { cgroup });
+    if into_cgroup && matches!(result, Err(Errno(libc::EBUSY))) {
+        if let Some(other) = other() {
+            result = start(Clone::Three { cgroup: Some(other) });
+        }
+    }
     // A cgroup that may not be entered this way, a kernel between 5.3 and 5.7 (E2BIG), a cgroup v1
     // directory (EBADF): the child can do without. Whatever else was meant by these numbers comes again.
     // EAGAIN (pids.max) is not among them.
@@ -109,7 +122,7 @@ mod tests {
     fn a_directory_that_is_no_cgroup_is_done_without() {
         let root = raw::open(libc::AT_FDCWD, c"/", libc::O_PATH).unwrap();
         let exe = raw::open(libc::AT_FDCWD, c"/bin/true", libc::O_RDONLY).unwrap();
-        let spawned = child(exe.as_raw(), 0, 0, Some(root.as_raw())).unwrap();
+        let spawned = child(exe.as_raw(), 0, 0, Some(root.as_raw()), || None).unwrap();
         assert!(!spawned.into_cgroup);
         assert_eq!(raw::wait(spawned.pid), Ok(0));
     }

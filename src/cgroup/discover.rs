@@ -83,7 +83,8 @@ impl Cgroups {
         self.hierarchies.retain(|hierarchy| hierarchy.mountpoint.end != 0);
         if self.hierarchies.is_empty() && unified.end != 0 {
             let controllers = self.names.add(&[])?;
-            let only = super::Hierarchy { controllers, mountpoint: unified, made: 0, tasks: None };
+            let below = Span::default();
+            let only = super::Hierarchy { controllers, mountpoint: unified, below, made: 0, tasks: None };
             let _ = self.hierarchies.push(only);
             self.mode = Mode::V2;
         } else if self.hierarchies.is_empty() {

@@ -13,6 +13,7 @@ mod destroy;
 mod device;
 mod discover;
 mod freeze;
+mod join;
 mod kill;
 mod oom;
 mod set;
@@ -62,6 +63,8 @@ struct Hierarchy {
     /// As /proc/self/cgroup lists it: `cpu,cpuacct`, `name=systemd`; empty for v2.
     controllers: Span,
     mountpoint: Span,
+    /// `exec --cgroup`: from the container's cgroup, with its leading slash.
+    below: Span,
     /// How many directories at the end of the path we made.
     made: u32,
     /// v1: its `tasks` file, open to write, until somebody takes it.
@@ -196,7 +199,7 @@ impl Cgroups {
     fn add(&mut self, controllers: &[u8], mountpoint: &[&[u8]], made: u32) -> Result<()> {
         let controllers = self.names.add(&[controllers])?;
         let mountpoint = self.names.add(mountpoint)?;
-        let hierarchy = Hierarchy { controllers, mountpoint, made, tasks: None };
+        let hierarchy = Hierarchy { controllers, mountpoint, below: Span::default(), made, tasks: None };
         self.hierarchies.push(hierarchy).map_err(|_| too_many())
     }
 
@@ -211,6 +214,7 @@ impl Cgroups {
         let mut path = PathBuf::new();
         let _ = path.push(self.names.get(hierarchy.mountpoint).to_bytes());
         let _ = path.push(self.path().to_bytes());
+        let _ = path.push(self.names.get(hierarchy.below).to_bytes());
         path
     }
 

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod exec;
 mod help;
 mod kill;
 pub mod lex;
@@ -47,6 +48,7 @@ pub const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
+    &exec::COMMAND,
     &state::COMMAND,
     &list::COMMAND,
     &kill::COMMAND,

@@ -201,7 +201,7 @@ fn invented(bundle: &PathBuf) -> PathBuf {
     id
 }
 
-fn number(text: &CStr) -> Result<u32> {
+pub fn number(text: &CStr) -> Result<u32> {
     let value = text.to_str().ok().and_then(|text| text.parse().ok());
     value.ok_or_else(|| usage(format_args!("\"{}\" is not a number", shown(text))))
 }
@@ -217,7 +217,7 @@ fn listen_fds(globals: &Globals) -> u32 {
 }
 
 /// Descriptors that are promised to the process have to be there.
-fn check_open(count: u32) -> Result<()> {
+pub fn check_open(count: u32) -> Result<()> {
     for fd in (3..).take(count as usize) {
         if crate::sys::descriptor::is_closed(fd) {
             return Err(Error::refused("--preserve-fds", format_args!("descriptor {fd} is not open")));

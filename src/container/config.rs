@@ -31,23 +31,28 @@ pub fn locate(bundle: &CStr) -> Result<PathBuf> {
 pub fn read(bundle: &PathBuf) -> Result<&'static [u8]> {
     let mut path = bundle.clone();
     path.join(NAME.as_bytes()).map_err(|_| Error::system("open", bundle, Errno::NAMETOOLONG))?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = match fs::openat(CWD, path.as_cstr(), flags, Mode::empty()) {
-        Err(Errno::NOENT) => {
-            return Err(Error::refused("JSON specification file config.json not found", bundle));
+    match text(path.as_cstr(), NAME) {
+        Err(error) if error.errno() == Some(Errno::NOENT) => {
+            Err(Error::refused("JSON specification file config.json not found", bundle))
         }
-        done => done.context("open", &path)?,
-    };
-    let stat = fs::fstat(&file).context("fstat", &path)?;
+        done => done,
+    }
+}
+
+/// The text of a file, in memory of its own; `name` is what errors call it.
+pub fn text(path: &CStr, name: &str) -> Result<&'static [u8]> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = fs::openat(CWD, path, flags, Mode::empty()).context("open", shown(path))?;
+    let stat = fs::fstat(&file).context("fstat", shown(path))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::refused(NAME, "not a regular file"));
+        return Err(Error::refused(name, "not a regular file"));
     }
     let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     if size > limits::CONFIG {
-        return Err(Error::refused(NAME, format_args!("larger than {} MiB", limits::CONFIG >> 20)));
+        return Err(Error::refused(name, format_args!("larger than {} MiB", limits::CONFIG >> 20)));
     }
-    let buffer = sys::memory::anonymous(size.max(1)).context("mmap", NAME)?;
-    let read = read_full(&file, buffer).context("read", &path)?;
+    let buffer = sys::memory::anonymous(size.max(1)).context("mmap", name)?;
+    let read = read_full(&file, buffer).context("read", shown(path))?;
     Ok(buffer.get(..read).unwrap_or(&[]))
 }
 

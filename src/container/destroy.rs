@@ -31,7 +31,7 @@ impl<'a> Container<'a> {
         Self::restore(store, id, entry)
     }
 
-    fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
+    pub(super) fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
         let stored = entry.read_plan()?;
         let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
         let plan = Plan::new(message);
@@ -73,7 +73,7 @@ impl<'a> Container<'a> {
     }
 
     /// SIGKILL to init, and to its pid namespace with it; waits until it is gone.
-    fn kill(&mut self) -> Result<()> {
+    pub(super) fn kill(&mut self) -> Result<()> {
         let Some(init) = &self.init else {
             return Ok(());
         };

@@ -80,8 +80,26 @@ pub fn translate(order: &Order<'_>, warn: &mut dyn FnMut(&Error)) -> Result<&'st
     plan::translate::translate(&document, &request, warn, writer, scratch)
 }
 
+/// The sockets that wait for the terminal and for the pidfd. A terminal needs somebody who holds its other end.
+pub(super) fn sockets(
+    plan: &Plan<'_>,
+    foreground: bool,
+    [console, pidfd]: [Option<&CStr>; 2],
+) -> Result<[Option<OwnedFd>; 2]> {
+    let detached_terminal = !foreground && plan.has(kind::TERMINAL)?;
+    if detached_terminal != console.is_some() {
+        let reason = if detached_terminal {
+            "cannot allocate tty if runc will detach without setting console socket"
+        } else {
+            "cannot use console socket if runc will not detach or allocate tty"
+        };
+        return Err(Error::refused("process.terminal", reason));
+    }
+    Ok([console.map(socket::find).transpose()?, pidfd.map(socket::find).transpose()?])
+}
+
 /// Whether the caller is an ordinary user.
-fn is_rootless() -> bool {
+pub(super) fn is_rootless() -> bool {
     !rustix::process::geteuid().is_root()
 }
 
@@ -90,22 +108,12 @@ impl<'a> Container<'a> {
     pub fn launch(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
         let message = translate(order, warn)?;
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
-        let detached_terminal = !order.foreground && plan.has(kind::TERMINAL)?;
-        if detached_terminal != order.console_socket.is_some() {
-            let reason = if detached_terminal {
-                "cannot allocate tty if runc will detach without setting console socket"
-            } else {
-                "cannot use console socket if runc will not detach or allocate tty"
-            };
-            return Err(Error::refused("process.terminal", reason));
-        }
-        let console = order.console_socket.map(socket::find).transpose()?;
-        let pidfd = order.pidfd_socket.map(socket::find).transpose()?;
+        let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;
         let mut container =
             Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
         let made = container.bring_up(order, message, warn);
-        match made.and_then(|()| container.present([console, pidfd], order.pid_file)) {
+        match made.and_then(|()| container.present(sockets, order.pid_file)) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let error = container.explain(error);
@@ -147,6 +155,7 @@ impl<'a> Container<'a> {
             theirs.as_raw_fd(),
             flags.into(),
             directory.as_ref().map(AsRawFd::as_raw_fd),
+            || None,
         )?;
         drop((theirs, sealed));
         let late = directory.is_some() && !child.into_cgroup;
@@ -183,7 +192,11 @@ impl<'a> Container<'a> {
     }
 
     /// Tells of the process those who asked for it. Last, so that they never hear of one that then failed.
-    fn present(&mut self, sockets: [Option<OwnedFd>; 2], pid_file: Option<&PathBuf>) -> Result<()> {
+    pub(super) fn present(
+        &mut self,
+        sockets: [Option<OwnedFd>; 2],
+        pid_file: Option<&PathBuf>,
+    ) -> Result<()> {
         let [console, pidfd] = sockets;
         if let (Some(socket), Some(master)) = (console, self.console.take()) {
             socket::hand(&socket, "/dev/ptmx", &master)?;
@@ -303,7 +316,7 @@ impl<'a> Container<'a> {
     }
 
     /// Stage 1 has made init and exits.
-    fn succeed(&mut self, pid: i32) -> Result<()> {
+    pub(super) fn succeed(&mut self, pid: i32) -> Result<()> {
         let init = Pid::from_raw(pid).ok_or_else(|| Error::refused("message", "no pid"))?;
         let pidfd = pidfd_open(init, PidfdFlags::empty()).context("pidfd_open", "init")?;
         if let Some(child) = self.init.replace(Init { pid, pidfd }) {
@@ -339,7 +352,7 @@ impl<'a> Container<'a> {
     }
 
     /// A child that was killed says nothing; the cgroup may know why.
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         let silent = error.errno().is_none()
             && [stage::INIT, stage::CHILD].iter().any(|it| it.to_bytes() == error.op().as_bytes());
         if silent && self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0) {

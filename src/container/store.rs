@@ -173,8 +173,17 @@ impl Entry {
     /// Takes the lock, and holds it until [`Entry::unlock`] or the end of this entry. Somebody who is at work on the
     /// container is waited for, but not for ever: a hook may hang.
     pub fn lock(&self) -> Result<()> {
+        self.take(FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// The same for who only reads, and does not mind others who do.
+    pub fn share(&self) -> Result<()> {
+        self.take(FlockOperation::NonBlockingLockShared)
+    }
+
+    fn take(&self, how: FlockOperation) -> Result<()> {
         for _ in 0..PATIENCE {
-            match fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
+            match fs::flock(&self.dir, how) {
                 Err(Errno::AGAIN) => {}
                 done => return done.context("flock", &self.path),
             }

@@ -70,7 +70,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rootfs::seal(&plan)?;
 
     let added = environment::added(&plan, &setup, user.uid)?;
-    let process = Process::assume(&plan, &added, &user, inherited)?;
+    let process = Process::assume(&plan, &added, &user, inherited, true)?;
 
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;

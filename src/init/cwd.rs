@@ -18,19 +18,19 @@ use crate::text::{PathBuf, shown};
 const MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
 
 /// Goes there as root, who can go almost anywhere. `false` where it is the user who may, not root: a home directory on NFS or FUSE.
-pub fn enter_as_root(path: &CStr) -> Result<bool> {
-    match enter(path) {
+pub fn enter_as_root(path: &CStr, create: bool) -> Result<bool> {
+    match enter(path, create) {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ACCESS) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Goes there; makes it when it is missing.
+/// Goes there; `create`: makes it when it is missing.
 #[inline(never)]
-pub fn enter(path: &CStr) -> Result<()> {
+pub fn enter(path: &CStr, create: bool) -> Result<()> {
     let directory = match open(path) {
-        Err(Errno::NOENT) => make(path),
+        Err(Errno::NOENT) if create => make(path),
         other => other,
     };
     let gone = directory.and_then(rustix::process::fchdir);

@@ -45,7 +45,8 @@ pub fn arguments<'a>(plan: &Plan<'a>) -> Result<Vector<'a>> {
     Ok(vector)
 }
 
-/// envp: what was added takes the place of a variable of the same name.
+/// envp: what was added takes the place of a variable of the same name; of several of one name the last counts, as with
+/// runc and crun, whose callers append to what is there.
 pub fn environment<'a>(plan: &Plan<'a>, added: &'a Added) -> Result<Vector<'a>> {
     let count = plan.strings(kind::ENV).count() + added.len();
     let mut vector = Vector::new(count).context("mmap", "environment")?;
@@ -55,7 +56,9 @@ pub fn environment<'a>(plan: &Plan<'a>, added: &'a Added) -> Result<Vector<'a>> 
     for text in plan.strings(kind::ENV) {
         let text = text?;
         if !added.iter().any(|other| name(other.as_bytes()) == name(text.to_bytes())) {
-            vector.push(text).context("execve", "environment")?;
+            vector
+                .put(text, |other| name(other.to_bytes()) == name(text.to_bytes()))
+                .context("execve", "environment")?;
         }
     }
     Ok(vector)
@@ -195,6 +198,16 @@ mod tests {
             environment(&plan, &added).unwrap().iter().map(|text| text.to_str().unwrap()).collect();
         let pid = std::format!("LISTEN_PID={}", std::process::id());
         assert_eq!(all, ["HOME=/", "LISTEN_FDS=2", pid.as_str(), "A=1", "LISTEN_PIDS=1"]);
+    }
+
+    #[test]
+    fn of_several_variables_of_one_name_the_last_counts() {
+        let mut buffer = vec![0; 512];
+        let mut writer = Writer::new(&mut buffer, 0x11);
+        [c"A=1", c"AB=2", c"A=3", c"A="].iter().for_each(|text| writer.string(kind::ENV, text));
+        let plan = Plan::new(Message::parse(writer.finish().unwrap()).unwrap().0);
+        let none = Added::new();
+        assert!(environment(&plan, &none).unwrap().iter().eq([c"A=", c"AB=2"]));
     }
 
     #[test]

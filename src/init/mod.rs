@@ -5,6 +5,7 @@
 mod create;
 mod cwd;
 mod environment;
+mod exec;
 mod execute;
 mod gate;
 mod process;
@@ -17,7 +18,7 @@ use nsenter::sync::{Channel, Fds, Kind, silent};
 
 use crate::error::{Context, Error, Result};
 use crate::limits;
-use crate::plan::Plan;
+use crate::plan::{Plan, kind};
 use crate::sys::memory;
 
 /// The program's part as a stage, with `socket` inherited and `name` its argv[0]. Comes back only when it has
@@ -35,7 +36,8 @@ fn begin(channel: Channel) -> Result<Infallible> {
     let mut tasks = Fds::default();
     let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
     let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
-    create::create(channel, setup, tasks, plan)
+    let list = if setup.has(kind::EXEC)? { exec::exec } else { create::create };
+    list(channel, setup, tasks, plan)
 }
 
 /// The next message, in memory of its own.

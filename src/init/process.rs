@@ -26,12 +26,19 @@ pub struct Process<'a> {
 
 impl<'a> Process<'a> {
     /// Takes on the user, the rights and the limits that the plan's process has, and finds its program.
-    pub fn assume(plan: &Plan<'a>, added: &'a Added, user: &User, inherited: Mode) -> Result<Self> {
+    /// A working directory that is missing is made for the first process only (`create`).
+    pub fn assume(
+        plan: &Plan<'a>,
+        added: &'a Added,
+        user: &User,
+        inherited: Mode,
+        create: bool,
+    ) -> Result<Self> {
         // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
         let argv = environment::arguments(plan)?;
         let envp = environment::environment(plan, added)?;
         let directory = plan.string(kind::CWD)?.unwrap_or(c"/");
-        let entered = cwd::enter_as_root(directory)?;
+        let entered = cwd::enter_as_root(directory, create)?;
         scheduling::apply(plan)?;
         rlimit::apply(plan)?;
         let capabilities = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);
@@ -44,7 +51,7 @@ impl<'a> Process<'a> {
             rustix::thread::set_no_new_privs(true).context("prctl", "PR_SET_NO_NEW_PRIVS")?;
         }
         if !entered {
-            cwd::enter(directory)?;
+            cwd::enter(directory, create)?;
         }
         let mask = user.umask.map_or(inherited, Mode::from_raw_mode);
         umask(mask);

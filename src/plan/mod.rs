@@ -6,6 +6,7 @@
 
 pub mod convert;
 pub mod device;
+pub mod exec;
 pub mod hook;
 pub mod list;
 pub mod mount;
@@ -67,6 +68,8 @@ pub mod kind {
     pub const EXEC_AFFINITY: u16 = 44;
     pub const MEMORY_POLICY: u16 = 45;
     pub const PERSONALITY: u16 = 46;
+    /// All of the above: what `exec` takes over.
+    pub const PROCESS: core::ops::Range<u16> = 30..50;
     // What happens around its life.
     pub const HOOK: u16 = 50;
     // What it may use.
@@ -91,6 +94,7 @@ pub mod kind {
     pub const ASK_HOOKS: u16 = 103;
     pub const GATE: u16 = 104;
     pub const ASK_MOUNTS: u16 = 105;
+    pub const EXEC: u16 = 106;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

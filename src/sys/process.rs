@@ -68,6 +68,16 @@ impl<'a> Vector<'a> {
         Ok(())
     }
 
+    /// Puts a string in the place of the first that is `same`; adds it where there is none.
+    pub fn put(&mut self, text: &'a CStr, same: impl Fn(&CStr) -> bool) -> Result<(), Errno> {
+        let at = self.iter().position(same);
+        match at.and_then(|at| self.pointers.get_mut(at)) {
+            Some(place) => *place = text.as_ptr().expose_provenance(),
+            None => self.push(text)?,
+        }
+        Ok(())
+    }
+
     /// The strings, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &'a CStr> + use<'a, '_> {
         // SAFETY: the first `len` pointers came from strings that live for `'a`.

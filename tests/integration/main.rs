@@ -11,6 +11,7 @@ mod cgroup;
 mod cgroup_mount;
 mod confine;
 mod cve;
+mod exec;
 mod hooks;
 mod idmap;
 mod inherit;

@@ -24,7 +24,7 @@ use core::ffi::CStr;
 
 use nsenter::attr::Writer;
 
-use super::kind;
+use super::{Plan, kind};
 use crate::error::{Error, Result};
 use crate::oci;
 use crate::wire::json::{Document, Node, Text};
@@ -76,6 +76,21 @@ pub fn translate<'m>(
     let mut translation = Translation { request, warn, writer, scratch, namespaces };
     translation.config(&config.root())?;
     translation.writer.finish().map_err(super::broken)
+}
+
+/// Translates `process`, a file of its own, that is to run in the container of the plan `stored`.
+pub fn process<'m>(
+    process: &Document<'_>,
+    request: &Request<'_>,
+    stored: &Plan<'_>,
+    warn: &mut dyn FnMut(&Error),
+    writer: Writer<'m>,
+    scratch: &mut [u8],
+) -> Result<Writer<'m>> {
+    let namespaces = Namespaces::of(stored)?;
+    let mut translation = Translation { request, warn, writer, scratch, namespaces };
+    translation.process(&process.root())?;
+    Ok(translation.writer)
 }
 
 impl Translation<'_, '_> {

@@ -5,9 +5,9 @@ use super::{MOST, Translation};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
-use crate::plan::kind;
 use crate::plan::names::{self, find_text};
 use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
+use crate::plan::{Plan, kind};
 use crate::text::PathBuf;
 use crate::wire::json::{Node, Text};
 
@@ -34,6 +34,23 @@ pub(super) struct Namespaces {
 }
 
 impl Namespaces {
+    /// Those of a container that is there.
+    pub fn of(plan: &Plan<'_>) -> Result<Self> {
+        let mut namespaces = Self::default();
+        for namespace in plan.each::<Namespace<'_>>() {
+            let namespace = namespace?;
+            let flags = if namespace.path.is_some() { &mut namespaces.joined } else { &mut namespaces.new };
+            *flags |= namespace.flag;
+        }
+        for map in plan.each::<IdMap>() {
+            let map = map?;
+            let known = if map.group { &mut namespaces.gids } else { &mut namespaces.uids };
+            // As many as were accepted when the plan was made.
+            let _ = known.push((map.inside, map.size));
+        }
+        Ok(namespaces)
+    }
+
     /// Whether the container has such a namespace of its own, or shares another than ours.
     pub fn has(&self, flag: u32) -> bool {
         (self.new | self.joined) & flag != 0

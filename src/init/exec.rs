@@ -1,0 +1,37 @@
+//! A second process, from the inside: the stages have joined the container's namespaces.
+
+use core::convert::Infallible;
+
+use nsenter::sync::{Channel, Fds, Kind};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+
+use super::environment;
+use super::process::Process;
+use super::steps::{enter_cgroups, join_keyring, open_console};
+use crate::confine::scheduling;
+use crate::error::{Context, Result};
+use crate::plan::Plan;
+use crate::plan::process::User;
+use crate::plan::scheduling::ExecAffinity;
+
+/// Becomes the process that `plan` describes, in the container that is around us.
+pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -> Result<Infallible> {
+    let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
+    // The container's processes see us from now on, and must not see what we hold of the host (CVE-2016-9962): its
+    // cgroups' files, and nothing else. execve(2) ends it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
+    enter_cgroups(&setup, &mut tasks)?;
+    // What entering a cpuset has set is replaced, so not before.
+    if let Some(finally) = plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.finally) {
+        scheduling::affinity(None, finally)?;
+    }
+    rustix::process::setsid().context("setsid", "")?;
+    join_keyring(&plan)?;
+    open_console(channel, &plan, user.uid, false)?;
+    let inherited = umask(rustix::fs::Mode::empty());
+    let added = environment::added(&plan, &setup, user.uid)?;
+    let process = Process::assume(&plan, &added, &user, inherited, false)?;
+    // Fails when the runtime is gone: then nobody would attend to the process.
+    channel.send_simple(Kind::Ready)?;
+    process.execute(&plan, &setup, channel)
+}
