@@ -3,16 +3,19 @@
 mod create;
 mod delete;
 mod exec;
+mod features;
 mod help;
 mod kill;
 pub mod lex;
 mod list;
 mod output;
 mod pause;
+mod pieces;
 mod ps;
 mod report;
 mod resume;
 mod run;
+mod spec;
 mod start;
 mod state;
 
@@ -56,6 +59,8 @@ pub const COMMANDS: &[&Command] = &[
     &resume::COMMAND,
     &ps::COMMAND,
     &delete::COMMAND,
+    &spec::COMMAND,
+    &features::COMMAND,
 ];
 
 /// Flags before the verb.
