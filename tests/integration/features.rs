@@ -183,7 +183,10 @@ fn a_mount_option_in_it_is_ours_and_not_the_file_systems() {
         (out.code(), lines.map(str::to_string).collect::<String>())
     };
     let (code, line) = plan("strange");
-    assert!(code == 0 && line.contains(" data=strange"), "what we do not know goes to the file system: {line}");
+    assert!(
+        code == 0 && line.contains(" data=strange"),
+        "what we do not know goes to the file system: {line}"
+    );
     for option in strings(&features, "/mountOptions") {
         let (_, line) = plan(option);
         assert!(!line.contains(" data="), "{option} goes to the file system: {line}");
