@@ -4,7 +4,7 @@
 
 use core::fmt::{self, Write};
 
-use crate::plan::options::{self, Ask};
+use crate::plan::options;
 
 /// A part of a document.
 pub enum Piece {
@@ -23,7 +23,7 @@ pub enum Piece {
     Strings(&'static [&'static str]),
     /// The same, from a table with their numbers.
     Names(&'static [(&'static str, u32)]),
-    /// The mount options that are built.
+    /// The mount options.
     MountOptions,
 }
 
@@ -49,10 +49,7 @@ pub fn write(pieces: &[Piece], variant: Variant, indent: &str, out: &mut dyn Wri
             Piece::Rootless(_) | Piece::Rooted(_) | Piece::Unified(_) | Piece::Uid | Piece::Gid => Ok(()),
             Piece::Strings(strings) => out.strings(&mut strings.iter().copied()),
             Piece::Names(table) => out.strings(&mut table.iter().map(|&(name, _)| name)),
-            Piece::MountOptions => {
-                let built = options::OPTIONS.iter().filter(|(_, ask)| *ask != Ask::NotYet);
-                out.strings(&mut built.map(|&(name, _)| name))
-            }
+            Piece::MountOptions => out.strings(&mut options::OPTIONS.iter().map(|&(name, _)| name)),
         }?;
     }
     Ok(())
