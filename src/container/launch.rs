@@ -198,7 +198,7 @@ impl<'a> Container<'a> {
         pid_file: Option<&PathBuf>,
     ) -> Result<()> {
         let [console, pidfd] = sockets;
-        if let (Some(socket), Some(master)) = (console, self.console.take()) {
+        if let Some((socket, master)) = console.and_then(|socket| Some((socket, self.console.take()?))) {
             socket::hand(&socket, "/dev/ptmx", &master)?;
         }
         let Some(init) = &self.init else { return Ok(()) };
