@@ -7,7 +7,7 @@ use minirunc_tests::runtime::Output;
 
 /// `create`, with more flags.
 #[track_caller]
-fn create(bundle: &Bundle, flags: &[&str]) -> Output {
+pub fn create(bundle: &Bundle, flags: &[&str]) -> Output {
     bundle.write();
     let dir = bundle.path("");
     let args = [&["create", "--bundle", &dir], flags, &[&*bundle.id]].concat();
@@ -15,17 +15,17 @@ fn create(bundle: &Bundle, flags: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn start(bundle: &Bundle) -> Output {
+pub fn start(bundle: &Bundle) -> Output {
     bundle.runtime(&["start", &bundle.id])
 }
 
 #[track_caller]
-fn status(bundle: &Bundle) -> String {
+pub fn status(bundle: &Bundle) -> String {
     bundle.state_json()["status"].as_str().unwrap().to_string()
 }
 
 #[track_caller]
-fn until(bundle: &Bundle, wanted: &str) {
+pub fn until(bundle: &Bundle, wanted: &str) {
     for _ in 0..1000 {
         if status(bundle) == wanted {
             return;

@@ -29,5 +29,6 @@ mod resources;
 mod rootfs;
 mod rootless;
 mod scheduling;
+mod sockets;
 mod spec;
 mod terminal;
