@@ -222,6 +222,11 @@ impl Globals {
             || self.environment.variable("USER") != Some(c"root") && namespace() != INITIAL
     }
 
+    /// Where systemd waits to hear that the service is ready.
+    fn notify(&self) -> Option<&'static CStr> {
+        self.environment.variable("NOTIFY_SOCKET").filter(|address| !address.is_empty())
+    }
+
     /// The state root, which must be there.
     fn store(&self, id: &CStr) -> Result<Store> {
         match Store::open(self.root()?) {

@@ -16,6 +16,7 @@ use crate::container::store::Store;
 use crate::container::{Container, config, id, pid_file};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Plan};
+use crate::sys::process;
 use crate::text::{PathBuf, shown};
 
 pub const COMMAND: Command = Command {
@@ -78,7 +79,10 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
     let options = parse(parser)?;
     let listen_fds = listen_fds(globals);
     // Before anything is opened: these numbers are the caller's.
-    check_open(options.preserve_fds.saturating_add(listen_fds))?;
+    let kept = options.preserve_fds.saturating_add(listen_fds);
+    check_open(kept)?;
+    // What the caller has open besides is nobody's, least of all a container's that waits for its start.
+    let _ = process::close_on_exec(kept.saturating_add(3));
     let (bundle, id) = options.which(create)?;
     let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
     let mut warn = |warning: &Error| report::warning(globals, warning);
@@ -90,6 +94,8 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds,
+        listen_names: globals.environment.variable("LISTEN_FDNAMES"),
+        notify: globals.notify(),
         foreground,
         console_socket: options.console_socket,
         pidfd_socket: options.pidfd_socket,
@@ -99,7 +105,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         search: globals.environment.variable("PATH"),
     };
     if options.dry_run {
-        return dry_run(translate(&order, &mut warn)?);
+        return dry_run(translate(&order, None, &mut warn)?);
     }
     let store = Store::make(globals.root()?)?;
     let signals = if foreground { Some(Signals::block()?) } else { None };
@@ -108,10 +114,13 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
             .context("prctl", "child subreaper")?;
     }
     let mut container = match Container::launch(&store, &order, &mut warn) {
-        Err(error) => return Ok(refusal(globals, &error)),
+        Err(error) if !create => return Ok(refusal(globals, &error)),
         done => done?,
     };
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        container.await_ready()?;
+        return Ok(0);
+    };
     let status = container.attend(&signals);
     if status.as_ref().is_ok_and(|&status| status == 128 + 9) && container.ran_out_of_memory() {
         let cause = Error::refused("run", "container init was OOM-killed (memory limit too low?)");

@@ -16,6 +16,6 @@ pub const COMMAND: Command = Command {
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let id = only_id(parser, |_| {})?;
     let mut warn = |warning: &Error| report::warning(globals, warning);
-    gate::start(&globals.store(id)?, id, &mut warn)?;
+    gate::start(&globals.store(id)?, id, globals.notify(), &mut warn)?;
     Ok(0)
 }

@@ -2,11 +2,12 @@
 
 use rustix::event::PollFd;
 use rustix::event::{PollFlags, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::Container;
+use super::notify::Notify;
 use crate::error::{Context, Error, Result};
 use crate::sys;
 use crate::terminal::relay::Relay;
@@ -31,8 +32,10 @@ impl Container<'_> {
         let mut status = None;
         // What a process wrote before it ended is still to be read from its terminal.
         while status.is_none() || relay.is_some() {
-            let mut fds = heapless::Vec::<PollFd<'_>, 4>::new();
+            let mut fds = heapless::Vec::<PollFd<'_>, 5>::new();
             let _ = fds.push(PollFd::new(&signals.0, PollFlags::IN));
+            let inside = self.notify.as_ref().map_or(signals.0.as_fd(), Notify::inside);
+            let _ = fds.push(PollFd::from_borrowed_fd(inside, PollFlags::IN));
             let _ =
                 fds.extend_from_slice(relay.as_ref().map(Relay::interests).as_ref().map_or(&[], |all| all));
             match poll(&mut fds, None) {
@@ -42,8 +45,14 @@ impl Container<'_> {
             let mut ready = fds.iter().map(PollFd::revents);
             let mut next = || ready.next().unwrap_or(PollFlags::empty());
             let signalled = next().contains(PollFlags::IN);
+            let notified = next().contains(PollFlags::IN);
             let ends = [next(), next(), next()];
             drop(fds);
+            // We are there as long as the process is, and know its exit status.
+            let us = rustix::process::getpid().as_raw_nonzero().get();
+            if notified && self.notify.as_ref().is_some_and(|notify| notify.relay(us).unwrap_or(true)) {
+                self.notify = None;
+            }
             if signalled {
                 self.take_signals(signals, relay.as_ref(), &mut status)?;
             }
@@ -98,6 +107,14 @@ impl Container<'_> {
             self.init = None;
         }
         Ok(status)
+    }
+
+    /// Waits, where systemd waits, until the container is ready or has ended.
+    pub fn await_ready(&self) -> Result<()> {
+        match (&self.notify, &self.init) {
+            (Some(notify), Some(init)) => notify.attend(init.pid, &init.pidfd),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the kernel has killed a process of the container for want of memory.

@@ -47,7 +47,7 @@ impl<'a> Container<'a> {
         };
         let identity = Record::load(&entry)?.and_then(|record| record.init);
         let init = identity.and_then(|it| Some(Init { pid: it.pid, pidfd: it.open()? }));
-        Ok(Self { store, id, entry, plan, cgroups, init, console: None })
+        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None })
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.

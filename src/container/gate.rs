@@ -15,7 +15,8 @@ use rustix::fs::Mode;
 use rustix::net::SocketType;
 
 use super::launch::channel;
-use super::store::{Entry, GATE, GATE_NEW, Store};
+use super::notify::Notify;
+use super::store::{Entry, GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, socket};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, hook};
@@ -28,7 +29,7 @@ pub fn make(entry: &Entry) -> Result<OwnedFd> {
 
 /// `start`: opens the gate of a created container and waits until its process runs. What then fails ends it: a process that its
 /// poststart hooks do not want is removed altogether (runtime-spec 1.3).
-pub fn start(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnMut(&Error)) -> Result<()> {
     let mut container = Container::locked(store, id)?;
     let refused = |reason| Err(Error::refused("start", reason));
     if container.init.is_none() {
@@ -38,6 +39,10 @@ pub fn start(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<(
         return refused("cannot start an already running container");
     };
     let gate = socket::connect(gate, SocketType::DGRAM).context("connect", "gate")?;
+    // Only where `create` knew of systemd, too.
+    if let (Some(address), Some(_)) = (notify, container.entry.find(NOTIFY)?) {
+        container.notify = Some(Notify::new(&container.entry, address)?);
+    }
     container.entry.unlink(GATE)?;
     let (ours, theirs) = channel()?;
     let mut knock = [0; HEADER];
@@ -45,8 +50,11 @@ pub fn start(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<(
     Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
     drop(theirs);
     container.converse(Channel::new(ours.as_raw_fd()), stage::INIT)?;
-    container.run_hooks(hook::POSTSTART, b"running").inspect_err(|_| {
+    if let Err(error) = container.run_hooks(hook::POSTSTART, b"running") {
         // The error to tell is the first one.
         let _ = container.destroy(warn);
-    })
+        return Err(error);
+    }
+    container.entry.unlock()?;
+    container.await_ready()
 }

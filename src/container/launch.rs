@@ -17,8 +17,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::identity::Identity;
+use super::notify::Notify;
 use super::record::Record;
-use super::store::{GATE, GATE_NEW, Store};
+use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, Init, config, gate, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
@@ -43,6 +44,10 @@ pub struct Order<'a> {
     pub no_new_keyring: bool,
     /// LISTEN_FDS meant for us (sd_listen_fds(3)): this many from 3 on reach the process.
     pub listen_fds: u32,
+    /// LISTEN_FDNAMES for those.
+    pub listen_names: Option<&'a CStr>,
+    /// NOTIFY_SOCKET: where systemd waits for READY=1 (sd_notify(3)).
+    pub notify: Option<&'a CStr>,
     /// `--preserve-fds`: as many behind those, too.
     pub preserve_fds: u32,
     /// Somebody stays to relay a terminal.
@@ -61,8 +66,12 @@ pub struct Order<'a> {
     pub search: Option<&'a CStr>,
 }
 
-/// Translates the order's config.json; `warn` is told what was passed over.
-pub fn translate(order: &Order<'_>, warn: &mut dyn FnMut(&Error)) -> Result<&'static [u8]> {
+/// Translates the order's config.json; `warn` is told what was passed over. `notify`: the directory of [`Notify`].
+pub fn translate(
+    order: &Order<'_>,
+    notify: Option<&PathBuf>,
+    warn: &mut dyn FnMut(&Error),
+) -> Result<&'static [u8]> {
     let text = config::read(order.bundle)?;
     let document = Document::parse(config::NAME, text)?;
     let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
@@ -73,6 +82,7 @@ pub fn translate(order: &Order<'_>, warn: &mut dyn FnMut(&Error)) -> Result<&'st
         no_pivot: order.no_pivot,
         no_new_keyring: order.no_new_keyring,
         preserve_fds: order.preserve_fds,
+        notify: notify.map(PathBuf::as_cstr),
         cgroups_disabled: order.cgroups_disabled,
         rootless: is_rootless(),
     };
@@ -106,12 +116,18 @@ pub(super) fn is_rootless() -> bool {
 impl<'a> Container<'a> {
     /// Makes the container and starts its process. On an error nothing of it is left.
     pub fn launch(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
-        let message = translate(order, warn)?;
+        let mut notify = None;
+        if order.notify.is_some() {
+            let mut path = store.path_of(order.id)?;
+            let _ = path.join(NOTIFY.to_bytes());
+            notify = Some(path);
+        }
+        let message = translate(order, notify.as_ref(), warn)?;
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;
         let mut container =
-            Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None };
+            Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None, notify: None };
         let made = container.bring_up(order, message, warn);
         match made.and_then(|()| container.present(sockets, order.pid_file)) {
             Ok(()) => Ok(container),
@@ -127,6 +143,12 @@ impl<'a> Container<'a> {
     fn bring_up(&mut self, order: &Order<'_>, message: &[u8], warn: &mut dyn FnMut(&Error)) -> Result<()> {
         // The state comes first, so that whatever follows can be found and cleaned up.
         let file = self.entry.write_plan(message)?;
+        if let Some(address) = order.notify {
+            self.entry.make_notify()?;
+            if !order.gated {
+                self.notify = Some(Notify::new(&self.entry, address)?);
+            }
+        }
         let (ours, theirs) = channel()?;
         let channel = Channel::new(ours.as_raw_fd());
         let boot = boot(&self.plan)?;
@@ -270,6 +292,10 @@ impl<'a> Container<'a> {
         writer.u32(kind::TASKS_FDS, tasks.len() as u32);
         if order.listen_fds > 0 {
             writer.u32(kind::LISTEN_FDS, order.listen_fds);
+            order.listen_names.inspect(|names| writer.string(kind::LISTEN_FDNAMES, names));
+        }
+        if order.notify.is_some() {
+            writer.flag(kind::NOTIFY);
         }
         if hooks::any(hook::PRESTART, &self.plan)? || hooks::any(hook::CREATE_RUNTIME, &self.plan)? {
             writer.flag(kind::ASK_HOOKS);

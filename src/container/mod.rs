@@ -10,6 +10,7 @@ pub mod identity;
 pub mod kill;
 pub mod launch;
 mod lend;
+pub mod notify;
 pub mod pause;
 pub mod pid_file;
 pub mod processes;
@@ -24,6 +25,7 @@ use rustix::fd::OwnedFd;
 
 use crate::cgroup::Cgroups;
 use crate::plan::Plan;
+use notify::Notify;
 use store::{Entry, Store};
 
 /// A container that this process makes, attends or removes.
@@ -36,6 +38,8 @@ pub struct Container<'a> {
     init: Option<Init>,
     /// The master side of its terminal.
     pub console: Option<OwnedFd>,
+    /// Hears of its readiness.
+    notify: Option<Notify>,
 }
 
 /// Its first process.

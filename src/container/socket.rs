@@ -11,8 +11,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use crate::error::{Context, Result};
 use crate::text::{PathBuf, shown};
 
-/// A datagram socket of this name in a directory. Nobody but its owner may ever send to it: the name takes over the mode that
-/// the socket has when it is bound.
+/// A datagram socket of this name in a directory, with this mode: the name takes over the one that the socket has when it is
+/// bound, so that nobody else may ever send to it.
 pub fn bind(directory: BorrowedFd<'_>, name: &str, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let socket = new(SocketType::DGRAM)?;
     rustix::fs::fchmod(&socket, mode)?;
@@ -24,6 +24,17 @@ pub fn bind(directory: BorrowedFd<'_>, name: &str, mode: Mode) -> rustix::io::Re
 pub fn connect(file: impl AsFd, kind: SocketType) -> rustix::io::Result<OwnedFd> {
     let socket = new(kind)?;
     rustix::net::connect(&socket, &address(file.as_fd(), "")?)?;
+    Ok(socket)
+}
+
+/// Connects to a datagram socket by a path, or by an abstract name with `@` for its first byte (sd_notify(3)).
+pub fn reach(address: &CStr) -> rustix::io::Result<OwnedFd> {
+    let Some(name) = address.to_bytes().strip_prefix(b"@") else {
+        let place = rustix::fs::openat(CWD, address, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        return connect(place, SocketType::DGRAM);
+    };
+    let socket = new(SocketType::DGRAM)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
     Ok(socket)
 }
 

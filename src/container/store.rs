@@ -26,6 +26,10 @@ pub const STATE: &CStr = c"state.json";
 pub const GATE: &CStr = c"gate";
 /// The same, as long as it is being created.
 pub const GATE_NEW: &CStr = c".gate";
+/// What is mounted into the container for sd_notify(3), see [`super::notify`].
+pub const NOTIFY: &CStr = c"notify";
+/// The socket in it.
+pub const NOTIFY_SOCKET: &CStr = c"notify/notify.sock";
 /// The state under construction.
 const STATE_NEW: &CStr = c".state.json";
 
@@ -111,7 +115,8 @@ impl Store {
         if removed == Err(Errno::NOTEMPTY) {
             // A container that was never started, or a runtime that was killed.
             let entry = self.entry(id)?;
-            [GATE, GATE_NEW, STATE_NEW].into_iter().try_for_each(|name| entry.unlink(name))?;
+            [GATE, GATE_NEW, STATE_NEW, NOTIFY_SOCKET].into_iter().try_for_each(|name| entry.unlink(name))?;
+            let _ = fs::unlinkat(&entry.dir, NOTIFY, AtFlags::REMOVEDIR);
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         }
         match removed {
@@ -141,7 +146,8 @@ impl Store {
         Ok(Names(memory.get(..len).unwrap_or(&[])))
     }
 
-    fn path_of(&self, id: &CStr) -> Result<PathBuf> {
+    /// Where a container's directory is.
+    pub fn path_of(&self, id: &CStr) -> Result<PathBuf> {
         let mut path = self.path.clone();
         path.join(id.to_bytes()).map_err(|_| Error::system("open", &self.path, Errno::NAMETOOLONG))?;
         Ok(path)
@@ -249,7 +255,8 @@ impl Entry {
         Ok(buffer.get(..read).unwrap_or(&[]))
     }
 
-    fn open(&self, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    /// Opens one of its files.
+    pub fn open(&self, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o600)).context("open", self.shown(name))
     }
@@ -273,6 +280,11 @@ impl Entry {
             Err(error) if error.errno() == Some(Errno::NOENT) => Ok(None),
             done => done.map(Some),
         }
+    }
+
+    /// Makes the directory for the socket of sd_notify(3).
+    pub fn make_notify(&self) -> Result<()> {
+        fs::mkdirat(&self.dir, NOTIFY, Mode::from_raw_mode(0o755)).context("mkdir", self.shown(NOTIFY))
     }
 
     /// The directory itself.

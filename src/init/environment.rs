@@ -11,7 +11,7 @@ use crate::sys::process::Vector;
 use crate::text::PathBuf;
 
 /// Variables that init adds, each as `NAME=value`.
-pub type Added = heapless::Vec<PathBuf, 3>;
+pub type Added = heapless::Vec<PathBuf, 5>;
 
 /// HOME of the user where the configuration has none; where sockets are passed on, what sd_listen_fds(3) looks for.
 pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
@@ -32,6 +32,15 @@ pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
             let _ = write!(text, "{name}={value}");
             let _ = added.push(text);
         }
+    }
+    if let Some(names) = setup.string(kind::LISTEN_FDNAMES)? {
+        let mut text = PathBuf::new();
+        let whole = text.push(b"LISTEN_FDNAMES=").and_then(|()| text.push(names.to_bytes()));
+        whole.map_err(|_| Error::refused("LISTEN_FDNAMES", "longer than 4095 bytes"))?;
+        let _ = added.push(text);
+    }
+    if setup.has(kind::NOTIFY)? {
+        let _ = added.push(PathBuf::from_bytes(b"NOTIFY_SOCKET=/run/notify/notify.sock").unwrap_or_default());
     }
     Ok(added)
 }

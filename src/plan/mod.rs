@@ -95,6 +95,8 @@ pub mod kind {
     pub const GATE: u16 = 104;
     pub const ASK_MOUNTS: u16 = 105;
     pub const EXEC: u16 = 106;
+    pub const LISTEN_FDNAMES: u16 = 107;
+    pub const NOTIFY: u16 = 108;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

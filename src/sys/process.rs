@@ -120,6 +120,12 @@ pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     super::check(unsafe { syscall!(CLOSE_RANGE, first, last, 0) }).map(drop)
 }
 
+/// close_range(2) with CLOSE_RANGE_CLOEXEC (Linux 5.11): no program that is executed gets `first` or a higher one.
+pub fn close_on_exec(first: u32) -> Result<(), Errno> {
+    // SAFETY: nothing is closed.
+    super::check(unsafe { syscall!(CLOSE_RANGE, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) }).map(drop)
+}
+
 /// close(2) of one number, for kernels without [`close_range`].
 pub fn close(fd: u32) {
     // SAFETY: as for `close_range`.

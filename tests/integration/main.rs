@@ -22,6 +22,7 @@ mod list;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod notify;
 mod outside;
 mod process;
 mod ps;

@@ -47,6 +47,8 @@ pub struct Request<'a> {
     pub no_new_keyring: bool,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// The host's directory with the socket for sd_notify(3).
+    pub notify: Option<&'a CStr>,
     /// `--cgroup-manager disabled`.
     pub cgroups_disabled: bool,
     /// The runtime's effective user is not root.

@@ -60,7 +60,17 @@ impl Translation<'_, '_> {
     /// `mounts`, in their order.
     #[inline(never)]
     pub(super) fn mounts(&mut self, mounts: &Node<'_>) -> Result<()> {
-        mounts.list()?.try_for_each(|node| self.mount(&node))
+        mounts.list()?.try_for_each(|node| self.mount(&node))?;
+        if self.request.notify.is_some() {
+            let set = libc::MOUNT_ATTR_RDONLY
+                | libc::MOUNT_ATTR_NOSUID
+                | libc::MOUNT_ATTR_NODEV
+                | libc::MOUNT_ATTR_NOEXEC;
+            let source = self.request.notify;
+            let mount = Mount { destination: c"/run/notify", source, bind: BIND, set, ..BLANK };
+            put(&mut self.writer, mounts, mount)?;
+        }
+        Ok(())
     }
 
     #[inline(never)]

@@ -337,6 +337,12 @@ fn answer(question: &str) -> Answer {
         }
         "swap" => minirunc_tests::attack::swap(a, b),
         "prowl" => Ok(minirunc_tests::attack::prowl(number(a)? as u64)),
+        "notify" => {
+            let address = std::env::var("NOTIFY_SOCKET").map_err(|_| io::Error::other("no NOTIFY_SOCKET"))?;
+            let said = question.strip_prefix("notify ").unwrap_or("").replace(',', "\n");
+            let socket = std::os::unix::net::UnixDatagram::unbound()?;
+            socket.send_to(said.as_bytes(), address).map(|_| "ok".into())
+        }
         "fdopen" => {
             // SAFETY: no memory.
             let r = unsafe { libc::fcntl(number(a)? as i32, libc::F_GETFD) };
