@@ -15,6 +15,9 @@ pub const ERROR_SUBJECT: usize = 512;
 /// Largest config.json, in bytes. The largest ones in the wild (thousands of mounts or syscalls) are below 1 MiB.
 pub const CONFIG: usize = 16 << 20;
 
+/// Largest `linux.resources` on its own (`update`): a few numbers for each device of a large machine.
+pub const RESOURCES: usize = 1 << 20;
+
 /// Deepest nesting of arrays and objects in a JSON text; OCI needs 7. One bit each is kept.
 pub const JSON_DEPTH: usize = 512;
 

@@ -112,6 +112,26 @@ pub fn short(text: fmt::Arguments<'_>) -> Short {
     short
 }
 
+/// A decimal number.
+pub fn integer(text: &CStr) -> Option<i64> {
+    text.to_str().ok()?.parse().ok()
+}
+
+/// An amount of memory as go-units reads it: a number, and perhaps one of `kmgtp` (powers of 1024), `i` and `b` behind it.
+pub fn bytes(text: &CStr) -> Option<i64> {
+    let text = text.to_str().ok()?;
+    let end = text.bytes().rposition(|byte| byte.is_ascii_digit())? + 1;
+    let (number, unit) = text.split_at_checked(end)?;
+    let power = match unit.trim_start_matches(' ').as_bytes() {
+        [] | [b'b' | b'B'] => 0,
+        [letter] | [letter, b'i' | b'I' | b'b' | b'B'] | [letter, b'i' | b'I', b'b' | b'B'] => {
+            b"kmgtp".iter().position(|known| *known == letter.to_ascii_lowercase())? + 1
+        }
+        _ => return None,
+    };
+    number.parse::<i64>().ok().filter(|number| *number >= -1)?.checked_mul(1 << (10 * power))
+}
+
 /// Text written into memory that is there: an error when it is full.
 pub struct Into<'a> {
     memory: &'a mut [u8],
@@ -218,6 +238,18 @@ mod tests {
     use super::*;
     use std::format;
     use std::string::ToString;
+
+    #[test]
+    fn amounts_have_the_units_of_go_units() {
+        for (text, bytes) in
+            [(c"0", 0), (c"17", 17), (c"-1", -1), (c"7b", 7), (c"2 GB", 2 << 30), (c"3kib", 3072)]
+        {
+            assert_eq!(super::bytes(text), Some(bytes), "{text:?}");
+        }
+        for text in [c"", c"k", c"1kk", c"1q", c"x1", c"-2", c"1.5g", c"99999999p", c"1 k b"] {
+            assert_eq!(super::bytes(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_path_grows_by_components_and_stays_terminated() {

@@ -125,12 +125,17 @@ impl Cgroups {
             knob("cpu.realtimePeriod", "cpu.rt_period_us"),
             knob("cpu.realtimeRuntime", "cpu.rt_runtime_us"),
         ];
-        const OTHERS: [Knob<'_>; 2] = [knob("cpu.shares", "cpu.shares"), knob("cpu.idle", "cpu.idle")];
         let signed = |value: Option<u64>| value.map(|value| value as i64);
         let (period, realtime) = (signed(cpu.period), signed(cpu.realtime_period));
         let bandwidth = [period, cpu.quota, signed(cpu.burst), realtime, cpu.realtime_runtime];
         self.settle(&BANDWIDTH, &bandwidth, None)?;
-        self.set_all(&OTHERS, &[signed(cpu.shares), cpu.idle], plain)
+        self.cpu_share(cpu, "cpu.shares", signed(cpu.shares))
+    }
+
+    /// A group stops to be idle before it takes a share; of one that becomes idle the kernel takes no share any more.
+    pub(super) fn cpu_share(&self, cpu: &Cpu, file: &'static str, share: Option<i64>) -> Result<()> {
+        let share = share.filter(|_| cpu.idle.unwrap_or(0) == 0);
+        self.set_all(&[knob("cpu.idle", "cpu.idle"), knob("cpu.shares", file)], &[cpu.idle, share], plain)
     }
 
     /// A limit below what is used already makes the kernel kill: `checkBeforeUpdate` asks to be refused.

@@ -4,7 +4,7 @@ use rustix::fs::{AtFlags, CWD, Uid, chownat};
 use rustix::io::Errno;
 
 use super::create::levels;
-use super::set::{Knob, Text, impossible, knob, limit, missing, named, plain, text};
+use super::set::{Knob, Text, impossible, knob, limit, missing, named, text};
 use super::v1::ONLY_V1;
 use super::{Cgroups, Hierarchy, Mode, device};
 use crate::error::{Context, Error, Result};
@@ -125,13 +125,7 @@ impl Cgroups {
         let field = if cpu.quota.is_some() { "cpu.quota" } else { "cpu.period" };
         let bandwidth = [knob(field, "cpu.max"), knob("cpu.burst", "cpu.max.burst")];
         self.settle(&bandwidth, &[None, cpu.burst.map(|burst| burst as i64)], max.as_ref())?;
-        // An idle group's weight cannot be set, so that idle comes last; and one that stops to be
-        // idle takes its weight only afterwards.
-        const ORDER: [Knob<'_>; 3] =
-            [knob("cpu.idle", "cpu.idle"), knob("cpu.shares", "cpu.weight"), knob("cpu.idle", "cpu.idle")];
-        let weight = cpu.shares.map(|shares| cpu_weight(shares) as i64);
-        let (first, last) = if cpu.idle == Some(0) { (cpu.idle, None) } else { (None, cpu.idle) };
-        self.set_all(&ORDER, &[first, weight, last], plain)
+        self.cpu_share(cpu, "cpu.weight", cpu.shares.map(|shares| cpu_weight(shares) as i64))
     }
 
     /// `quota period`. A quota alone is taken alone; a period alone keeps the quota that is there.

@@ -18,6 +18,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -58,6 +59,7 @@ pub const COMMANDS: &[&Command] = &[
     &pause::COMMAND,
     &resume::COMMAND,
     &ps::COMMAND,
+    &update::COMMAND,
     &delete::COMMAND,
     &spec::COMMAND,
     &features::COMMAND,

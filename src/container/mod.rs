@@ -18,6 +18,7 @@ pub mod query;
 pub mod record;
 pub mod socket;
 pub mod store;
+pub mod update;
 
 use core::ffi::CStr;
 

@@ -33,3 +33,4 @@ mod scheduling;
 mod sockets;
 mod spec;
 mod terminal;
+mod update;

@@ -95,6 +95,23 @@ pub fn process<'m>(
     Ok(translation.writer)
 }
 
+/// Translates the limits of a `linux.resources` that stands alone, without its device rules.
+pub fn resources<'m>(resources: &Document<'_>, writer: Writer<'m>, scratch: &mut [u8]) -> Result<&'m [u8]> {
+    let request = &Request {
+        id: c"",
+        bundle: c"",
+        no_pivot: false,
+        no_new_keyring: false,
+        preserve_fds: 0,
+        cgroups_disabled: false,
+        rootless: false,
+    };
+    let namespaces = Namespaces::default();
+    let mut translation = Translation { request, warn: &mut |_| {}, writer, scratch, namespaces };
+    translation.limits(&mut oci::Resources::of(&resources.root()))?;
+    translation.writer.finish().map_err(super::broken)
+}
+
 impl Translation<'_, '_> {
     fn config(&mut self, config: &Node<'_>) -> Result<()> {
         let mut config = oci::Config::of(config);

@@ -26,6 +26,12 @@ impl Translation<'_, '_> {
         }
         self.cgroups_path(linux.cgroups_path())?;
         let mut resources = oci::Resources::of(linux.resources());
+        self.limits(&mut resources)?;
+        self.device_rules(resources.devices())
+    }
+
+    #[inline(never)]
+    pub(super) fn limits(&mut self, resources: &mut oci::Resources<'_>) -> Result<()> {
         resources.locate()?;
         self.memory(resources.memory())?;
         self.cpu(resources.cpu())?;
@@ -38,8 +44,7 @@ impl Translation<'_, '_> {
         resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(&node))?;
         self.network(resources.network())?;
         self.rdma(resources.rdma())?;
-        self.unified(resources.unified())?;
-        self.device_rules(resources.devices())
+        self.unified(resources.unified())
     }
 
     /// Absolute from the cgroup mount; relative means the same (config-linux.md leaves it to us, as

@@ -1,0 +1,165 @@
+//! `update`: new limits for a container, from flags or as JSON.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::lex::{Flag, Item, Parser};
+use super::{Command, Globals, only_id, report};
+use crate::container::store::read_full;
+use crate::container::update;
+use crate::error::{Context, Error, Result};
+use crate::sys::memory;
+use crate::sys::stdio::stdin;
+use crate::text::{Into, shown};
+use crate::wire::json::Writer;
+use crate::{limits, text};
+
+pub const COMMAND: Command = Command {
+    name: "update",
+    operands: "ID",
+    help: "change the limits of a container; what is not named stays as it is",
+    flags: FLAGS,
+    run,
+};
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { name, letter: None, value: Some(value), help }
+}
+
+const FLAGS: &[Flag] = &[
+    flag("blkio-weight", "N", "weight of block I/O, 10 to 1000"),
+    flag("cpu-burst", "US", "CPU time that may be saved up"),
+    flag("cpu-idle", "0|1", "only what others leave"),
+    flag("cpu-period", "US", "length of a period"),
+    flag("cpu-quota", "US", "CPU time in a period"),
+    flag("cpu-rt-period", "US", "length of a realtime period"),
+    flag("cpu-rt-runtime", "US", "CPU time in a realtime period"),
+    flag("cpu-share", "N", "weight of CPU time, 2 to 262144"),
+    flag("cpuset-cpus", "LIST", "which CPUs"),
+    flag("cpuset-mems", "LIST", "which memory nodes"),
+    flag("memory", "BYTES", "memory limit; -1 is none"),
+    flag("memory-reservation", "BYTES", "what memory pressure leaves"),
+    flag("memory-swap", "BYTES", "memory and swap together; -1 is no limit"),
+    flag("pids-limit", "N", "number of tasks; -1 is no limit"),
+    Flag {
+        name: "resources",
+        letter: Some(b'r'),
+        value: Some("FILE"),
+        help: "linux.resources as JSON, - is standard input; other flags are ignored",
+    },
+    flag("kernel-memory", "BYTES", "ignored, as the kernel does"),
+    flag("kernel-memory-tcp", "BYTES", "ignored"),
+    flag("l3-cache-schema", "TEXT", "refused: not built yet"),
+    flag("mem-bw-schema", "TEXT", "refused: not built yet"),
+];
+
+/// How a flag's value is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Number,
+    /// With a unit behind it, or without.
+    Bytes,
+    List,
+}
+
+/// Where the first flags' values go in `linux.resources`, object by object.
+const PLACES: [(&str, &str, Form); 14] = [
+    ("blockIO", "weight", Form::Number),
+    ("cpu", "burst", Form::Number),
+    ("cpu", "idle", Form::Number),
+    ("cpu", "period", Form::Number),
+    ("cpu", "quota", Form::Number),
+    ("cpu", "realtimePeriod", Form::Number),
+    ("cpu", "realtimeRuntime", Form::Number),
+    ("cpu", "shares", Form::Number),
+    ("cpu", "cpus", Form::List),
+    ("cpu", "mems", Form::List),
+    ("memory", "limit", Form::Bytes),
+    ("memory", "reservation", Form::Bytes),
+    ("memory", "swap", Form::Bytes),
+    ("pids", "limit", Form::Number),
+];
+
+type Values = [Option<&'static CStr>; FLAGS.len()];
+
+fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+    let mut values: Values = [None; FLAGS.len()];
+    let id = only_id(parser, |item| {
+        if let Item::Flag(name, value) = item {
+            let found = FLAGS.iter().zip(&mut values).find(|(flag, _)| flag.name == name);
+            // Go callers write "" for what is not given.
+            found.into_iter().for_each(|(_, place)| *place = Some(value).filter(|value| !value.is_empty()));
+        }
+    })?;
+    let [.., resources, kernel, kernel_tcp, l3_cache, memory_bandwidth] = values;
+    if l3_cache.or(memory_bandwidth).is_some() {
+        return Err(Error::refused("intelRdt", "not supported by this build yet"));
+    }
+    if kernel.or(kernel_tcp).is_some() {
+        report::warning(globals, &Error::refused("update", "kernel memory limits are ignored"));
+    }
+    let memory = memory::anonymous(limits::RESOURCES).context("mmap", "resources")?;
+    let text = match resources {
+        Some(file) => read(file, memory)?,
+        None => {
+            let numbers = numbers(&values)?;
+            let mut text = Into::new(memory);
+            write(&values, &numbers, &mut Writer::compact(&mut text))
+                .map_err(|_| Error::refused("update", "too long"))?;
+            text.finish()
+        }
+    };
+    update::update(&globals.store(id)?, id, text).map(|()| 0)
+}
+
+fn read<'b>(file: &CStr, memory: &'b mut [u8]) -> Result<&'b [u8]> {
+    let read = if file == c"-" {
+        read_full(stdin(), memory)
+    } else {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        read_full(openat(CWD, file, flags, Mode::empty()).context("open", shown(file))?, memory)
+    };
+    let len = read.context("read", shown(file))?;
+    memory.get(..len).filter(|text| text.len() < limits::RESOURCES).ok_or_else(|| {
+        Error::refused("update", format_args!("{}: larger than {} bytes", shown(file), limits::RESOURCES))
+    })
+}
+
+fn numbers(values: &Values) -> Result<[i64; PLACES.len()]> {
+    let mut numbers = [0; PLACES.len()];
+    for (((number, (_, _, form)), value), flag) in numbers.iter_mut().zip(PLACES).zip(values).zip(FLAGS) {
+        let Some(value) = value.filter(|_| form != Form::List) else { continue };
+        let parsed = if form == Form::Bytes { text::bytes(value) } else { text::integer(value) };
+        *number = parsed.ok_or_else(|| {
+            let op = text::short(format_args!("invalid value for {}", flag.name));
+            Error::refused(&op, shown(value))
+        })?;
+    }
+    Ok(numbers)
+}
+
+/// The same as JSON, so that flags and files are judged alike.
+fn write(values: &Values, numbers: &[i64], writer: &mut Writer<'_>) -> fmt::Result {
+    writer.object(None)?;
+    let mut open = "";
+    for (((object, key, form), value), number) in PLACES.iter().zip(values).zip(numbers) {
+        let Some(value) = value else { continue };
+        if open != *object {
+            if !open.is_empty() {
+                writer.end_object()?;
+            }
+            writer.object(Some(object))?;
+            open = object;
+        }
+        match form {
+            Form::List => writer.string(Some(key), value.to_bytes())?,
+            _ => writer.number(Some(key), *number)?,
+        }
+    }
+    if !open.is_empty() {
+        writer.end_object()?;
+    }
+    writer.end_object()
+}
