@@ -36,6 +36,7 @@ use strings::{MOST, put, sound};
 pub const SCRATCH: usize = 160 << 10;
 
 /// What the command line and the caller's situation say.
+#[derive(Default)]
 pub struct Request<'a> {
     /// The container's id.
     pub id: &'a CStr,
@@ -97,15 +98,7 @@ pub fn process<'m>(
 
 /// Translates the limits of a `linux.resources` that stands alone, without its device rules.
 pub fn resources<'m>(resources: &Document<'_>, writer: Writer<'m>, scratch: &mut [u8]) -> Result<&'m [u8]> {
-    let request = &Request {
-        id: c"",
-        bundle: c"",
-        no_pivot: false,
-        no_new_keyring: false,
-        preserve_fds: 0,
-        cgroups_disabled: false,
-        rootless: false,
-    };
+    let request = &Request::default();
     let namespaces = Namespaces::default();
     let mut translation = Translation { request, warn: &mut |_| {}, writer, scratch, namespaces };
     translation.limits(&mut oci::Resources::of(&resources.root()))?;
