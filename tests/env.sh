@@ -31,7 +31,7 @@ need() {
 
 # Rust's musl target, by rustup where that works. Else musl-tools and the gnu target: see build.rs.
 choose_target() {
-    command -v cargo >/dev/null || die 'needs Rust 1.85 or newer (rustup.rs)'
+    command -v cargo >/dev/null || die 'needs Rust 1.87 or newer (rustup.rs)'
     need cc gcc || die 'needs a C compiler driver to link with (gcc)'
     case ${CARGO_BUILD_TARGET:-} in
     '')
