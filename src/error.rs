@@ -4,34 +4,17 @@
 //! involved, made where the failure is understood and printed once, at the top. It crosses the
 //! socketpair from child and init to the runtime as the same three values.
 
-mod slot;
-
 use core::fmt::{self, Write};
 
-use crate::limits;
 pub use rustix::io::Errno;
-use slot::Slot;
 
 /// The result of everything that can fail with a sentence.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// A failure, told by what was tried, on what, and what the kernel answered.
-///
-/// The words are half a kilobyte, and most of the program is functions that can fail: they stay where they
-/// were written ([`slot`]), and what is returned is one byte that owns them.
-pub struct Error(Slot);
-
-/// What an error says.
+/// A failure, told by what was tried, on what, and what the kernel answered: one byte that owns the words,
+/// of the same store as those of nsenter.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Words {
-    op: heapless::String<{ limits::ERROR_OP }>,
-    subject: heapless::String<{ limits::ERROR_SUBJECT }>,
-    errno: Option<Errno>,
-}
-
-impl Words {
-    const EMPTY: Self = Self { op: heapless::String::new(), subject: heapless::String::new(), errno: None };
-}
+pub struct Error(nsenter::Error);
 
 impl Error {
     /// A failed system call `op` on `subject`.
@@ -55,46 +38,38 @@ impl Error {
     /// The same failure seen from further out: `outer: op subject`, errno kept.
     #[cold]
     pub fn within(self, outer: &str) -> Self {
-        let space = if self.errno().is_some() { " " } else { ": " };
-        let subject = format_args!("{}{space}{}", self.op(), self.subject());
-        let mut whole = Self::build(outer, subject, self.errno());
         // Keep `outer: op subject: ERRNO` readable: the colon belongs to the operation.
-        if let Some(words) = whole.0.words().filter(|words| words.errno.is_some()) {
-            let _ = words.op.push(':');
-        }
-        whole
+        let (colon, space) = if self.errno().is_some() { (":", " ") } else { ("", ": ") };
+        let outer = crate::text::short(format_args!("{outer}{colon}"));
+        Self::build(&outer, format_args!("{}{space}{}", self.op(), self.subject()), self.errno())
     }
 
     fn build(op: &str, subject: fmt::Arguments<'_>, errno: Option<Errno>) -> Self {
-        let mut slot = Slot::take();
-        if let Some(words) = slot.words() {
-            let _ = Clipped(&mut words.op).write_str(op);
-            let _ = Clipped(&mut words.subject).write_fmt(subject);
-            words.errno = errno;
-        }
-        Self(slot)
+        let errno = errno.map(|errno| nsenter::Errno(errno.raw_os_error()));
+        let mut error = nsenter::Error::received(op.as_bytes(), b"", errno);
+        let _ = error.write_fmt(subject);
+        Self(error)
     }
 
     /// What was tried: a system call's name or a step's.
     pub fn op(&self) -> &str {
-        if self.0.op.is_empty() { "too many errors at once" } else { &self.0.op }
+        self.0.op()
     }
 
     /// What it was tried on, or why it was refused.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        self.0.subject()
     }
 
     /// What the kernel answered, if it was asked.
     pub fn errno(&self) -> Option<Errno> {
-        self.0.errno
+        self.0.errno().map(|errno| Errno::from_raw_os_error(errno.0))
     }
 }
 
 impl From<nsenter::Error> for Error {
     fn from(error: nsenter::Error) -> Self {
-        let errno = error.errno().map(|errno| Errno::from_raw_os_error(errno.0));
-        Self::received(error.op(), error.subject(), errno)
+        Self(error)
     }
 }
 
@@ -120,20 +95,6 @@ impl fmt::Debug for Error {
     }
 }
 
-impl Clone for Error {
-    fn clone(&self) -> Self {
-        Self::build(self.op(), format_args!("{}", self.subject()), self.errno())
-    }
-}
-
-impl PartialEq for Error {
-    fn eq(&self, other: &Self) -> bool {
-        *self.0 == *other.0
-    }
-}
-
-impl Eq for Error {}
-
 /// Gives an errno the operation and subject that it lacks.
 pub trait Context<T> {
     /// `op subject: errno`.
@@ -148,21 +109,6 @@ impl<T> Context<T> for core::result::Result<T, Errno> {
             Ok(value) => Ok(value),
             Err(errno) => Err(Error::system(op, subject, errno)),
         }
-    }
-}
-
-/// Writes as much as fits and drops the rest: an error must not fail.
-struct Clipped<'a, const N: usize>(&'a mut heapless::String<N>);
-
-impl<const N: usize> Write for Clipped<'_, N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = N - self.0.len();
-        let mut end = text.len().min(room);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let _ = self.0.push_str(&text[..end]);
-        Ok(())
     }
 }
 
@@ -193,9 +139,9 @@ mod tests {
 
     #[test]
     fn an_overlong_subject_is_clipped_at_a_character() {
-        let long = "é".repeat(limits::ERROR_SUBJECT);
+        let long = "é".repeat(512);
         let error = Error::refused("x", long);
-        assert!(error.subject().len() <= limits::ERROR_SUBJECT);
+        assert!(error.subject().len() <= 512);
         assert!(error.subject().chars().all(|c| c == 'é'));
     }
 }

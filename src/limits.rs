@@ -6,12 +6,6 @@ pub const PATH: usize = 4096;
 /// Longest container id: with the state root and a file name it still fits a path.
 pub const ID: usize = 1024;
 
-/// An operation's name in an error: the longest syscall or step name, and a hook's JSON path.
-pub const ERROR_OP: usize = 64;
-
-/// An error's subject: long enough for a path one would read; longer ones are clipped.
-pub const ERROR_SUBJECT: usize = 512;
-
 /// Largest config.json, in bytes. The largest ones in the wild (thousands of mounts or syscalls) are below 1 MiB.
 pub const CONFIG: usize = 16 << 20;
 

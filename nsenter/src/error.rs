@@ -2,23 +2,38 @@
 //!
 //! Bounded and clipped: an error must not fail. The runtime turns it into its own.
 
+mod slot;
+
 use core::ffi::CStr;
 use core::fmt;
 
 use crate::attr;
 use crate::raw::Errno;
+use slot::Slot;
 
-/// Longest operation.
+/// Longest operation: a system call's name or a step's, and a hook's JSON path.
 pub const OP: usize = 64;
 /// Longest subject: a path as one would read it.
 pub const SUBJECT: usize = 512;
 
 /// What was tried, on what, and what the kernel answered (no errno: a refusal of our own).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+///
+/// The words are half a kilobyte, and most functions can fail: they stay where they were written ([`slot`]),
+/// and what is returned is one byte that owns them.
+pub struct Error(Slot);
+
+struct Words {
     op: Text<OP>,
     subject: Text<SUBJECT>,
     errno: Option<Errno>,
+}
+
+impl Words {
+    const EMPTY: Self = Self { op: Text::EMPTY, subject: Text::EMPTY, errno: None };
+
+    fn clear(&mut self) {
+        (self.op.len, self.subject.len, self.errno) = (0, 0, None);
+    }
 }
 
 impl Error {
@@ -36,25 +51,62 @@ impl Error {
 
     /// The three values as they came out of a message.
     #[cold]
+    #[inline(never)]
     pub fn received(op: &[u8], subject: &[u8], errno: Option<Errno>) -> Self {
-        Self { op: Text::of(&[op]), subject: Text::of(&[subject]), errno }
+        let mut error = Self(Slot::take());
+        if let Some(words) = error.0.words() {
+            words.op.push(op);
+            words.subject.push(subject);
+            words.errno = errno;
+        }
+        error
     }
 
     /// What was tried.
     pub fn op(&self) -> &str {
-        self.op.as_str()
+        if self.0.op.len == 0 { "too many errors at once" } else { self.0.op.as_str() }
     }
 
     /// What it was tried on, or why it was refused.
     pub fn subject(&self) -> &str {
-        self.subject.as_str()
+        self.0.subject.as_str()
     }
 
     /// What the kernel answered, if it was asked.
     pub fn errno(&self) -> Option<Errno> {
-        self.errno
+        self.0.errno
     }
 }
+
+/// Appends to the subject.
+impl fmt::Write for Error {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(words) = self.0.words() {
+            words.subject.push(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        Self::received(self.op().as_bytes(), self.subject().as_bytes(), self.errno())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {:?}", self.op(), self.subject(), self.errno())
+    }
+}
+
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        (self.op(), self.subject(), self.errno()) == (other.op(), other.subject(), other.errno())
+    }
+}
+
+impl Eq for Error {}
 
 impl From<attr::Error> for Error {
     #[cold]
@@ -70,8 +122,13 @@ impl From<attr::Error> for Error {
             attr::Fault::Value => "out of range",
         };
         let number = Decimal::of(error.kind.into());
-        let reason: Text<64> = Text::of(&[b"attribute ", number.as_bytes(), b": ", fault.as_bytes()]);
-        Self::refused("message", reason.as_str().as_bytes())
+        let mut error = Self::refused("message", b"attribute ");
+        if let Some(words) = error.0.words() {
+            for part in [number.as_bytes(), b": ", fault.as_bytes()] {
+                words.subject.push(part);
+            }
+        }
+        error
     }
 }
 
@@ -94,9 +151,11 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
+    const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+
     /// The parts, one after the other.
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut text = Self { bytes: [0; N], len: 0 };
+        let mut text = Self::EMPTY;
         for part in parts {
             text.push(part);
         }

@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::Words;
 
-/// Errors alive at once. What goes beyond shares one more place, which stays empty. The tests run in many threads.
-const SLOTS: usize = if cfg!(test) { 250 } else { 8 };
+/// Errors alive at once. What goes beyond shares one more place, which stays empty. Tests run in many threads.
+const SLOTS: usize = if cfg!(debug_assertions) { 250 } else { 8 };
 
 struct Place {
     taken: AtomicBool,
@@ -37,7 +37,7 @@ impl Slot {
         let number = free.map_or(SLOTS, |free| free) as u8;
         let mut slot = Self(NonZeroU8::new(number + 1).unwrap_or(NonZeroU8::MIN));
         if let Some(words) = slot.words() {
-            *words = Words::EMPTY;
+            words.clear();
         }
         slot
     }
