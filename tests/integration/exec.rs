@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use crate::inherit::{close, leak};
 
 /// A container that sleeps, and what is executed in it.
-struct Target(Bundle);
+pub struct Target(pub Bundle);
 
 impl Target {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(|_| {})
     }
 
@@ -39,7 +39,7 @@ impl Target {
 
     /// What the probe reports when it is executed with these flags.
     #[track_caller]
-    fn facts(&self, flags: &[&str], questions: &[&str]) -> Facts {
+    pub fn facts(&self, flags: &[&str], questions: &[&str]) -> Facts {
         self.exec(flags, &[&["/probe"], questions].concat()).facts()
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::facts::MOUNTINFO;
-use minirunc_tests::{not_for, only_ours};
+use minirunc_tests::not_for;
 use serde_json::json;
 
 use crate::mount_options::mount;

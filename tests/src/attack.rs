@@ -8,7 +8,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Exchanges two paths, over and over, until it is killed; it does not outlive its parent.
@@ -35,18 +34,16 @@ pub fn swap(one: &str, other: &str) -> io::Result<String> {
 pub fn prowl(milliseconds: u64) -> String {
     let end = Instant::now() + Duration::from_millis(milliseconds);
     let own = fs::read_link("/proc/self/exe").ok();
-    let is_own = |exe: &Path| fs::read_link(exe).ok() == own;
     let (mut seen, mut held, mut caught) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     while Instant::now() < end {
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let exe = entry.path().join("exe");
-            if pid.is_none_or(|pid: u32| pid == std::process::id()) || is_own(&exe) {
+            let link = fs::read_link(&exe).ok();
+            if pid.is_none_or(|pid: u32| pid == std::process::id()) || link == own {
                 continue;
             }
-            if let Ok(link) = fs::read_link(&exe) {
-                seen.insert(link.to_string_lossy().into_owned());
-            }
+            seen.extend(link.map(|link| link.to_string_lossy().into_owned()));
             let links: Vec<_> = fs::read_dir(entry.path().join("fd"))
                 .into_iter()
                 .flatten()

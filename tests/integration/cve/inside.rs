@@ -3,41 +3,57 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use minirunc_tests::bundle::{Bundle, mode};
-use minirunc_tests::only_ours;
 use minirunc_tests::runtime::{Running, Runtime, patience};
+use minirunc_tests::{not_for, only_ours};
 use serde_json::{Value, json};
 
+use crate::exec::Target;
 use crate::inherit::leak;
 
-/// A container that prowls, and another one that joins its pid namespace again and again. What the first one reports of it.
-fn prowled_on(change: impl Fn(&mut Value), victims_runtime: &std::path::Path) -> String {
+/// A container that prowls, while `visit` is paid to it again and again. What it reports of that.
+fn prowled_on(change: impl Fn(&mut Value), mut visit: impl FnMut(&Bundle)) -> String {
     const PROWL: &str = "prowl 2000";
     let prowler = Bundle::with(&change).ask(&["label ready", PROWL]);
     let mut running = prowler.spawn();
     running.until("label ready");
+    let end = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < end {
+        visit(&prowler);
+    }
+    let facts = running.finish().facts();
+    facts[PROWL].to_string()
+}
+
+/// The command by another file of the runtime.
+fn by(runtime: &Path, model: &Command) -> Command {
+    let mut command = Command::new(runtime);
+    command.args(model.get_args());
+    command
+}
+
+/// Runs a container that joins the other one's pid namespace.
+fn join(prowler: &Bundle, runtime: &Path) {
     let pid = prowler.pid();
-    let victim = Bundle::with(|c| {
+    let visitor = Bundle::with(|c| {
         for namespace in c["linux"]["namespaces"].as_array_mut().unwrap() {
             if namespace["type"] == "pid" {
                 namespace["path"] = json!(format!("/proc/{pid}/ns/pid"));
             }
         }
     });
-    victim.write();
-    let end = Instant::now() + Duration::from_millis(1500);
-    while Instant::now() < end {
-        // The same command line by another file.
-        let model = victim.run_command(&[]);
-        let mut command = std::process::Command::new(victims_runtime);
-        command.args(model.get_args());
-        victim.start(command).finish().ok();
-    }
-    let facts = running.finish().facts();
-    facts[PROWL].to_string()
+    visitor.write();
+    visitor.start(by(runtime, &visitor.run_command(&[]))).finish().ok();
+}
+
+/// Executes something in it.
+fn exec(prowler: &Bundle, runtime: &Path) {
+    let command = prowler.command(&["exec", &prowler.id, "/probe"]);
+    prowler.start(by(runtime, &command)).finish().ok();
 }
 
 fn all_capabilities(c: &mut Value) {
@@ -59,11 +75,13 @@ fn cve_2019_5736_the_hosts_executable_cannot_be_overwritten_from_inside() {
     fs::copy(&Runtime::get().path, &victim).unwrap();
     mode(&victim, 0o755);
     let before = fs::read(&victim).unwrap();
-    let said = prowled_on(all_capabilities, &victim);
-    assert!(!said.contains("seen= "), "the attacker saw nothing, so this shows nothing: {said}");
-    assert!(said.ends_with("overwritten=0"), "{said}");
-    assert!(!said.contains("minirunc-victim"), "a file of the host is in sight: {said}");
-    assert!(fs::read(&victim).unwrap() == before, "the host's executable has changed");
+    for visit in [join, exec] {
+        let said = prowled_on(all_capabilities, |prowler| visit(prowler, &victim));
+        assert!(!said.contains("seen= "), "the attacker saw nothing, so this shows nothing: {said}");
+        assert!(said.ends_with("overwritten=0"), "{said}");
+        assert!(!said.contains("minirunc-victim"), "a file of the host is in sight: {said}");
+        assert!(fs::read(&victim).unwrap() == before, "the host's executable has changed");
+    }
 }
 
 #[test]
@@ -81,14 +99,12 @@ fn cve_2019_5736_an_entrypoint_that_is_the_runtime_itself_is_a_sealed_copy() {
     fs::copy(&Runtime::get().path, &victim).unwrap();
     let before = fs::read(&victim).unwrap();
     let fifo = bundle.rootfs().join("data/fifo");
-    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for program in ["/bin/self", "/bin/script", "/proc/self/exe"] {
         // The program fails, and waits on its way for somebody to read why.
         bundle.config["process"]["args"] = json!([program, "--log", "/data/fifo", "state", "nobody"]);
         bundle.write();
-        let mut command = std::process::Command::new(&victim);
-        command.args(bundle.run_command(&[]).get_args());
-        let (exe, running) = executable_of(&bundle, bundle.start(command));
+        let (exe, running) = executable_of(&bundle, bundle.start(by(&victim, &bundle.run_command(&[]))));
         assert!(exe.to_string_lossy().starts_with("/proc/"), "{}", exe.display());
         let link = fs::read_link(&exe).unwrap();
         assert!(link.to_string_lossy().starts_with("/memfd:"), "{program} is {}", link.display());
@@ -126,15 +142,17 @@ fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
     // Without: PR_SET_DUMPABLE in nsenter/src/stage.rs and init/create.rs. Descriptors are listed.
     only_ours!("runc 1.1.5 may be seen between two system calls");
     // With the capabilities of the default container: CAP_SYS_PTRACE would be a licence.
-    let said = prowled_on(|_| {}, &Runtime::get().path);
-    assert!(said.contains("held= "), "{said}");
-    assert!(said.contains("seen= "), "{said}");
+    for visit in [join, exec] {
+        let said = prowled_on(|_| {}, |prowler| visit(prowler, &Runtime::get().path));
+        assert!(said.contains("held= "), "{said}");
+        assert!(said.contains("seen= "), "{said}");
+    }
 }
 
 #[test]
 fn cve_2024_21626_the_working_directory_is_no_descriptor_of_the_hosts() {
     // Without: RESOLVE_NO_MAGICLINKS and the look at getcwd in init/cwd.rs. It runs in the host's root.
-    minirunc_tests::not_for!("crun", "1.8.1 is not fixed");
+    not_for!("crun", "1.8.1 is not fixed");
     for fd in 3..12 {
         for cwd in [format!("/proc/self/fd/{fd}"), format!("/proc/self/fd/{fd}/tmp"), "/way".to_string()] {
             let bundle = Bundle::with(|c| c["process"]["cwd"] = json!(cwd));
@@ -160,4 +178,37 @@ fn cve_2022_29162_no_capability_is_inheritable_unless_it_is_listed() {
     assert_eq!(&facts["cap.inheritable"], "");
     assert_eq!(&facts["cap.ambient"], "");
     assert_eq!(&facts["cap.permitted"], "5 10 29");
+}
+
+#[test]
+fn cve_2022_29162_exec_makes_no_capability_inheritable() {
+    // Without: as above. Also CVE-2022-27650 and CVE-2025-27612.
+    let facts = Target::new().facts(&["--cap", "CAP_NET_RAW"], &[]);
+    assert!(facts["cap.permitted"].split(' ').any(|number| number == "13"), "{}", &facts["cap.permitted"]);
+    assert_eq!(&facts["cap.inheritable"], "");
+}
+
+#[test]
+fn cve_2026_30892_a_user_by_number_is_that_user() {
+    // Without: cmd/exec.rs takes a lone number for the group's. Uid 0, all capabilities.
+    let target = Target::new();
+    for (user, uid) in [("1", "1 1 1"), ("1:7", "1 1 1")] {
+        let facts = target.facts(&["--user", user], &[]);
+        assert_eq!(&facts["uid"], uid, "{user}");
+        assert!(!facts["cap.effective"].contains("5"), "{user}: {}", &facts["cap.effective"]);
+    }
+}
+
+#[test]
+fn cve_2024_21626_execs_working_directory_is_no_descriptor_of_the_hosts() {
+    // Without: as for `run`.
+    not_for!("crun", "1.8.1 is not fixed");
+    let target = Target::new();
+    for fd in 3..12 {
+        let cwd = format!("/proc/self/fd/{fd}");
+        let mut command = target.0.command(&["exec", "--cwd", &cwd, &target.0.id, "/probe"]);
+        leak(&mut command, "/", 7);
+        let out = target.0.start(command).finish();
+        assert!(!out.stdout.contains("uid="), "ran in descriptor {fd}: {}", out.stdout);
+    }
 }
