@@ -1,7 +1,9 @@
 //! What the process gives up before it is somebody else's: limits, identity, capabilities.
 
 pub mod capability;
+pub mod label;
 pub mod oom;
+pub mod procfs;
 pub mod rlimit;
 pub mod scheduling;
 pub mod sysctl;

@@ -191,7 +191,7 @@ fn a_parameter_is_written_to_the_namespace_of_the_process() {
             in_child(|| {
                 #[allow(deprecated)]
                 thread::unshare(thread::UnshareFlags::NEWIPC).unwrap();
-                sysctl::apply(plan).unwrap();
+                sysctl::apply(plan, procfs::open(plan).unwrap().as_ref()).unwrap();
                 let mut text = [0; 8];
                 let file = rustix::fs::open(
                     c"/proc/sys/kernel/msgmax",
@@ -209,7 +209,10 @@ fn a_parameter_is_written_to_the_namespace_of_the_process() {
 fn a_parameter_outside_of_proc_sys_is_out_of_reach() {
     for path in [c"../self/oom_score_adj", c"kernel/../../self/oom_score_adj", c"/proc/self/oom_score_adj"] {
         let parameter = Sysctl { path, value: c"1" };
-        let error = with_plan(|writer| parameter.emit(writer), sysctl::apply).unwrap_err();
+        let error = with_plan(
+            |writer| parameter.emit(writer),
+            |plan| sysctl::apply(plan, procfs::open(plan).unwrap().as_ref()).unwrap_err(),
+        );
         assert_eq!((error.op(), error.errno()), ("openat2", Some(rustix::io::Errno::XDEV)));
     }
 }

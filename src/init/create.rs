@@ -10,7 +10,7 @@ use super::environment;
 use super::gate;
 use super::process::Process;
 use super::steps::{enter_cgroups, join_keyring, open_console};
-use crate::confine::{oom, sysctl};
+use crate::confine::{oom, procfs, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
 use crate::plan::{Plan, hook, kind};
@@ -31,6 +31,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
     }
+    let procfs = procfs::open(&plan)?;
     // No terminal of the runtime's, and no place in its keyring.
     rustix::process::setsid().context("setsid", "")?;
     join_keyring(&plan)?;
@@ -60,9 +61,8 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         channel.expect(Kind::HooksDone, &mut Fds::default())?;
     }
     run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited)?;
-    // After the hooks, which may bring the interface that a parameter is about; before /proc is masked, since a user
-    // namespace may mount a procfs only while it can see a whole one.
-    sysctl::apply(&plan)?;
+    // After the hooks, which may bring the interface that a parameter is about.
+    sysctl::apply(&plan, procfs.as_ref())?;
 
     rootfs::enter(root, &plan)?;
     // Before the root becomes read-only: /dev/console may have to be made.
@@ -70,7 +70,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rootfs::seal(&plan)?;
 
     let added = environment::added(&plan, &setup, user.uid)?;
-    let process = Process::assume(&plan, &added, &user, inherited, true)?;
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true)?;
 
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;

@@ -3,12 +3,13 @@
 use core::convert::Infallible;
 
 use nsenter::sync::Channel;
+use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::process::umask;
 
 use super::environment::Added;
 use super::{cwd, environment, execute};
-use crate::confine::{capability, rlimit, scheduling, user};
+use crate::confine::{capability, label, rlimit, scheduling, user};
 use crate::error::{Context, Result};
 use crate::plan::process::{Capabilities, User};
 use crate::plan::{Plan, kind};
@@ -25,12 +26,14 @@ pub struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// Takes on the user, the rights and the limits that the plan's process has, and finds its program.
+    /// Takes on the user, the rights and the limits that the plan's process has, and finds its program. `procfs`: see
+    /// [`crate::confine::procfs::open`].
     /// A working directory that is missing is made for the first process only (`create`).
     pub fn assume(
         plan: &Plan<'a>,
         added: &'a Added,
         user: &User,
+        procfs: Option<&OwnedFd>,
         inherited: Mode,
         create: bool,
     ) -> Result<Self> {
@@ -39,6 +42,7 @@ impl<'a> Process<'a> {
         let envp = environment::environment(plan, added)?;
         let directory = plan.string(kind::CWD)?.unwrap_or(c"/");
         let entered = cwd::enter_as_root(directory, create)?;
+        label::apply(plan, procfs)?;
         scheduling::apply(plan)?;
         rlimit::apply(plan)?;
         let capabilities = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);

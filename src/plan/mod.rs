@@ -50,6 +50,7 @@ pub mod kind {
     pub const DEVICE: u16 = 22;
     pub const MASKED_PATH: u16 = 23;
     pub const READONLY_PATH: u16 = 24;
+    pub const MOUNT_LABEL: u16 = 25;
     // What runs.
     pub const ARG: u16 = 30;
     pub const ENV: u16 = 31;
@@ -68,6 +69,8 @@ pub mod kind {
     pub const EXEC_AFFINITY: u16 = 44;
     pub const MEMORY_POLICY: u16 = 45;
     pub const PERSONALITY: u16 = 46;
+    pub const APPARMOR_PROFILE: u16 = 47;
+    pub const SELINUX_LABEL: u16 = 48;
     /// All of the above: what `exec` takes over.
     pub const PROCESS: core::ops::Range<u16> = 30..50;
     // What happens around its life.

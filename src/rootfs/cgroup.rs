@@ -20,7 +20,7 @@ use crate::text::{Bytes, PathBuf, shown};
 const PLAIN: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
 
 /// One mount entry.
-pub fn mount(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()> {
+pub fn mount(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()> {
     let (place, _) = place(root, mount, None, false)?;
     let (mut v1, mut unified) = (false, None);
     for hierarchy in setup.each::<Hierarchy<'_>>() {
@@ -34,17 +34,18 @@ pub fn mount(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()> {
         (_, true) => all(root, mount, setup, &place),
         (Some(unified), false) => attach(&one(root, mount, &unified)?, mount, &place),
         // Without cgroups there is nothing to show, and the host's are not ours to show.
-        (None, false) => attach(&super::mask::nowhere(mount.destination)?, mount, &place),
+        (None, false) => attach(&super::mask::nowhere(mount.destination, root.label)?, mount, &place),
     }
 }
 
 /// Cgroup v1: a tmpfs with a directory for each hierarchy, named as on the host, and a link for each controller
 /// that shares its hierarchy with others.
-fn all(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, place: &OwnedFd) -> Result<()> {
+fn all(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>, place: &OwnedFd) -> Result<()> {
     let at = mount.destination;
     let tmpfs = Filesystem::open(c"tmpfs", at)?;
     tmpfs.source(Some(mount.source.unwrap_or(c"cgroup")))?;
     tmpfs.string(c"mode", c"755")?;
+    tmpfs.label(root.label)?;
     let tmpfs = tmpfs.mount((PLAIN | mount.set) & !libc::MOUNT_ATTR_RDONLY)?;
     // In place first: before Linux 6.15 nothing can be mounted in a mount that is nowhere itself.
     attach(&tmpfs, mount, place)?;
@@ -75,7 +76,7 @@ fn all(root: &Root, mount: &Mount<'_>, setup: &Plan<'_>, place: &OwnedFd) -> Res
 }
 
 /// One hierarchy, seen from the container's cgroup, mounted nowhere yet.
-fn one(root: &Root, mount: &Mount<'_>, hierarchy: &Hierarchy<'_>) -> Result<OwnedFd> {
+fn one(root: &Root<'_>, mount: &Mount<'_>, hierarchy: &Hierarchy<'_>) -> Result<OwnedFd> {
     let set = PLAIN | mount.set;
     if root.owns(libc::CLONE_NEWCGROUP) {
         match new(mount, hierarchy, set) {

@@ -27,7 +27,7 @@ const LINKS: &[(&CStr, &CStr)] = &[
 const PTMX: &CStr = c"pts/ptmx";
 
 /// Makes the nodes and links. A /dev that is bound from outside is taken as it is.
-pub fn devices(root: &Root, plan: &Plan<'_>) -> Result<()> {
+pub fn devices(root: &Root<'_>, plan: &Plan<'_>) -> Result<()> {
     for mount in plan.each::<Mount<'_>>() {
         let mount = mount?;
         if mount.bind != NO_BIND && mount::is_device_directory(mount.destination) {
@@ -52,7 +52,7 @@ pub fn devices(root: &Root, plan: &Plan<'_>) -> Result<()> {
 }
 
 /// One node.
-fn node(root: &Root, dev: &OwnedFd, device: &Device<'_>) -> Result<()> {
+fn node(root: &Root<'_>, dev: &OwnedFd, device: &Device<'_>) -> Result<()> {
     let path = device.path.to_bytes_with_nul();
     if path == b"/dev/ptmx\0" {
         return Ok(());

@@ -65,6 +65,11 @@ impl<'a> Filesystem<'a> {
         source.map_or(Ok(()), |source| self.string(c"source", source))
     }
 
+    /// SELinux's option: all files have this context. A kernel without SELinux knows no such option.
+    pub fn label(&self, context: Option<&CStr>) -> Result<()> {
+        context.map_or(Ok(()), |context| self.string(c"context", context))
+    }
+
     /// Superblock flags as mount(2) numbers them.
     pub fn superblock(&self, set: u64, clear: u64) -> Result<()> {
         for &(flag, on, off) in SUPERBLOCK {
@@ -82,9 +87,10 @@ impl<'a> Filesystem<'a> {
         for option in split(data.to_bytes()).filter(|option| key(option) != without) {
             let mut text = heapless::Vec::<u8, { 2 * VALUE }>::new();
             let equals = option.iter().position(|byte| *byte == b'=');
-            text.extend_from_slice(option)
-                .and_then(|()| text.push(0).map_err(drop))
-                .map_err(|()| self.unfit(option))?;
+            // Quotes hold the commas of an SELinux context together (see `split`), and are no part of it.
+            let quoted = equals.is_some_and(|equals| option.get(equals + 1) == Some(&b'"'));
+            let bytes = option.iter().filter(|&&byte| !quoted || byte != b'"');
+            bytes.chain(&[0]).try_for_each(|&byte| text.push(byte)).map_err(|_| self.unfit(option))?;
             if let Some(equals) = text.get_mut(equals.unwrap_or(usize::MAX)) {
                 *equals = 0;
             }
@@ -153,12 +159,15 @@ fn key(option: &[u8]) -> &[u8] {
     option.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
-/// Options between commas; a comma behind a backslash belongs to its value (overlayfs), backslash kept.
+/// Options between commas; a comma behind a backslash belongs to its value (overlayfs), backslash kept, and so does one in
+/// a value in quotes (SELinux contexts).
 pub fn split(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut escaped = false;
-    data.split(move |byte| {
-        let comma = *byte == b',' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
+    let (mut escaped, mut quoted, mut before) = (false, false, 0);
+    data.split(move |&byte| {
+        let comma = byte == b',' && !escaped && !quoted;
+        escaped = byte == b'\\' && !escaped;
+        quoted = if byte == b'"' { !quoted && before == b'=' } else { quoted };
+        before = byte;
         comma
     })
     .filter(|option| !option.is_empty())
@@ -172,6 +181,8 @@ mod tests {
     #[test]
     fn options_are_split_at_bare_commas() {
         let options: Vec<_> = split(br"lowerdir=/a\,b:/c\\,userxattr,,mode=755").collect();
+        let options_of_label: Vec<_> = split(br#"mode=1,context="a:b:c1,c2",size=1"#).collect();
+        assert_eq!(options_of_label, [&b"mode=1"[..], br#"context="a:b:c1,c2""#, b"size=1"]);
         assert_eq!(options, [br"lowerdir=/a\,b:/c\\".as_slice(), b"userxattr", b"mode=755"]);
     }
 

@@ -63,7 +63,7 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
             Some(first) => call::copy(first, Reach::One, path)?,
             // Only what is mounted in our namespace can be copied: the first is the one that the others come from.
             None if directory => {
-                call::attach(nothing.insert(nowhere(path)?), &place, path)?;
+                call::attach(nothing.insert(nowhere(path, plan.string(kind::MOUNT_LABEL)?)?), &place, path)?;
                 continue;
             }
             None => call::copy(null.insert(null_device()?), Reach::One, c"/dev/null")?,
@@ -76,13 +76,14 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
 /// An empty read-only tmpfs over a directory.
 pub(super) fn empty(path: &CStr) -> Result<()> {
     let Some(place) = find(path)? else { return Ok(()) };
-    call::attach(&nowhere(path)?, &place, path)
+    call::attach(&nowhere(path, None)?, &place, path)
 }
 
 /// An empty read-only tmpfs, mounted nowhere yet.
-pub(super) fn nowhere(at: &CStr) -> Result<OwnedFd> {
+pub(super) fn nowhere(at: &CStr, label: Option<&CStr>) -> Result<OwnedFd> {
     let tmpfs = Filesystem::open(c"tmpfs", at)?;
     tmpfs.source(Some(c"tmpfs"))?;
+    tmpfs.label(label)?;
     tmpfs.mount(
         libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC,
     )

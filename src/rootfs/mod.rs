@@ -20,6 +20,8 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub use device::{console, devices};
@@ -28,21 +30,23 @@ pub use mount::mounts;
 pub use pivot::{enter, isolate};
 
 /// The container's root, seen from outside.
-pub struct Root {
+pub struct Root<'a> {
     /// `O_PATH`: the root's own mount.
     directory: OwnedFd,
     /// `CLONE_NEW*` of all namespaces that are the container's, made or joined.
     namespaces: u32,
+    /// `linux.mountLabel`: the SELinux context of whatever is on a filesystem made for the container.
+    label: Option<&'a CStr>,
 }
 
-impl Root {
+impl Root<'_> {
     /// Whether a namespace of this kind is the container's own.
     fn owns(&self, flag: i32) -> bool {
         self.namespaces & flag as u32 != 0
     }
 }
 
-impl AsFd for Root {
+impl AsFd for Root<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }

@@ -42,7 +42,7 @@ type Late = heapless::Vec<OwnedFd, { limits::LATE_MOUNTS }>;
 pub type Lent<'a> = &'a mut dyn Iterator<Item = OwnedFd>;
 
 /// All mounts, in their order.
-pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) -> Result<()> {
+pub fn mounts(root: &Root<'_>, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) -> Result<()> {
     if !root.owns(libc::CLONE_NEWNS) {
         return match plan.has(kind::MOUNT)? {
             true => Err(Error::refused("mounts", "need a mount namespace, or they would be the host's")),
@@ -57,7 +57,7 @@ pub fn mounts(root: &Root, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) ->
 }
 
 fn one(
-    root: &Root,
+    root: &Root<'_>,
     mount: &Mount<'_>,
     setup: &Plan<'_>,
     lent: Lent<'_>,
@@ -77,14 +77,14 @@ fn one(
         return whole(root, mount, fstype);
     }
     let (place, made) = place(root, mount, None, fstype == c"proc")?;
-    let tree = match new(mount, fstype, &place, made, b"") {
+    let tree = match new(mount, fstype, root.label, (&place, made), b"") {
         // The group `tty` of the usual `gid=5` need not be mapped in a user namespace.
         Err(error)
             if fstype == c"devpts"
                 && error.errno() == Some(Errno::INVAL)
                 && filesystem::has(mount.data, b"gid") =>
         {
-            new(mount, fstype, &place, made, b"gid")?
+            new(mount, fstype, root.label, (&place, made), b"gid")?
         }
         // A sysfs shows a network namespace, and belongs to its owner. Without one of its own, a container in a
         // user namespace gets the host's, unwritable throughout (CVE-2023-25809: cgroupfs is below it).
@@ -110,7 +110,13 @@ fn one(
 }
 
 /// A new filesystem, without one of its options, mounted nowhere yet.
-fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &[u8]) -> Result<OwnedFd> {
+fn new(
+    mount: &Mount<'_>,
+    fstype: &CStr,
+    label: Option<&CStr>,
+    (place, made): (&OwnedFd, bool),
+    without: &[u8],
+) -> Result<OwnedFd> {
     let filesystem = Filesystem::open(fstype, mount.destination)?;
     filesystem.source(mount.source)?;
     let readonly = if late(mount) { libc::MOUNT_ATTR_RDONLY } else { 0 };
@@ -126,12 +132,16 @@ fn new(mount: &Mount<'_>, fstype: &CStr, place: &OwnedFd, made: bool, without: &
         filesystem.string(c"mode", CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"755"))?;
     }
     mount.data.map_or(Ok(()), |data| filesystem.options(data, without))?;
+    // Those of the kernel's own have one label for all; a label that podman put among the options is the same.
+    if !shared && !filesystem::has(mount.data, b"context") {
+        filesystem.label(label)?;
+    }
     let set = mount.set & !mount.recursive_clear & !readonly | mount.recursive_set;
     filesystem.mount(set)
 }
 
 /// mount(2), for options that are too long for fsconfig(2). Directories only: its target is the working directory.
-fn whole(root: &Root, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
+fn whole(root: &Root<'_>, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     let at = shown(mount.destination);
     let (place, _) = place(root, mount, None, false)?;
     rustix::process::fchdir(&place).context("fchdir", &at)?;
@@ -145,7 +155,7 @@ fn whole(root: &Root, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     propagation(&tree, mount)
 }
 
-fn bind(root: &Root, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
+fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
     let lent = if mount.is_lent(root.owns(libc::CLONE_NEWUSER)) { lent.next() } else { None };
     if mount.idmap.is_some() && lent.is_none() {
         return Err(refused(mount.destination, "too many mounts before it have to be prepared outside"));
@@ -170,7 +180,7 @@ fn bind(root: &Root, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
 }
 
 /// `copy-symlink`: makes the source's link again. False if the source is no link.
-fn copied_link(root: &Root, destination: &CStr, source: &CStr) -> Result<bool> {
+fn copied_link(root: &Root<'_>, destination: &CStr, source: &CStr) -> Result<bool> {
     let at = call::open(CWD, source, OFlags::PATH | OFlags::NOFOLLOW)?;
     let target = match resolve::link(&at, c"") {
         Ok(target) => target,
@@ -189,7 +199,7 @@ fn copied_link(root: &Root, destination: &CStr, source: &CStr) -> Result<bool> {
 }
 
 /// Changes what is mounted at the destination.
-fn remount(root: &Root, mount: &Mount<'_>) -> Result<()> {
+fn remount(root: &Root<'_>, mount: &Mount<'_>) -> Result<()> {
     let at = mount.destination;
     let place = resolve::open(root.as_fd(), at, OFlags::empty(), ResolveFlags::empty())
         .context("openat2", shown(at))?;
@@ -241,7 +251,7 @@ pub(super) fn late(mount: &Mount<'_>) -> bool {
 /// A descriptor of the destination, and whether it had to be made: a directory, or what `source` is. `procfs`: what comes
 /// there is a whole procfs.
 pub(super) fn place(
-    root: &Root,
+    root: &Root<'_>,
     mount: &Mount<'_>,
     source: Option<&OwnedFd>,
     procfs: bool,
@@ -337,7 +347,7 @@ fn refused(at: &CStr, reason: &str) -> Error {
 }
 
 /// Whether a link has led us into the container's /proc.
-fn is_in_procfs(root: &Root, place: &OwnedFd) -> Result<bool> {
+fn is_in_procfs(root: &Root<'_>, place: &OwnedFd) -> Result<bool> {
     if !is_procfs(place) {
         return Ok(false);
     }

@@ -11,7 +11,7 @@ use super::{Root, call};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::namespace::Namespace;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, kind};
 use crate::sys::mount::{self, Attributes, Reach};
 use crate::text::shown;
 
@@ -23,14 +23,14 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 
 /// Cuts our copy of the host's mounts off from the host's, as `linux.rootfsPropagation` has it, and makes the
 /// container's root a mount of its own.
-pub fn isolate(plan: &Plan<'_>) -> Result<Root> {
+pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
     let root = config(plan)?;
     let mut namespaces = 0;
     for namespace in plan.each::<Namespace<'_>>() {
         namespaces |= namespace?.flag;
     }
     let path = call::open(CWD, root.path, DIRECTORY)?;
-    let mut root_of_container = Root { directory: path, namespaces };
+    let mut root_of_container = Root { directory: path, namespaces, label: plan.string(kind::MOUNT_LABEL)? };
     if !root_of_container.owns(libc::CLONE_NEWNS) {
         // Then mounts are the host's business: they are neither made nor changed, see `mounts` and `enter`.
         return Ok(root_of_container);
@@ -47,7 +47,7 @@ pub fn isolate(plan: &Plan<'_>) -> Result<Root> {
 }
 
 /// Makes the container's root ours, and lets go of the host's.
-pub fn enter(root: Root, plan: &Plan<'_>) -> Result<()> {
+pub fn enter(root: Root<'_>, plan: &Plan<'_>) -> Result<()> {
     let config = config(plan)?;
     rustix::process::fchdir(&root).context("fchdir", shown(config.path))?;
     if !root.owns(libc::CLONE_NEWNS) {
@@ -90,7 +90,7 @@ fn config<'a>(plan: &Plan<'a>) -> Result<plan::root::Root<'a>> {
 
 /// Moves the root over `/` and goes there. The host's mounts stay, covered, so those that would let a container
 /// see or steer the host (and let a new user namespace mount procfs afresh) go first.
-fn cover(root: &Root, host: &OwnedFd, path: &CStr) -> Result<()> {
+fn cover(root: &Root<'_>, host: &OwnedFd, path: &CStr) -> Result<()> {
     for name in [c"/proc", c"/sys"] {
         let Ok(there) = rustix::fs::openat(CWD, name, DIRECTORY, Mode::empty()) else { continue };
         // What is mounted below must not vanish on the host as well.

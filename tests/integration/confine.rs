@@ -180,9 +180,6 @@ fn what_is_not_built_is_refused_by_name() {
     type Change = fn(&mut serde_json::Value);
     let fields: &[(&str, Change)] = &[
         ("linux.seccomp", |c| c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"})),
-        ("process.apparmorProfile", |c| c["process"]["apparmorProfile"] = json!("x")),
-        ("process.selinuxLabel", |c| c["process"]["selinuxLabel"] = json!("x")),
-        ("linux.mountLabel", |c| c["linux"]["mountLabel"] = json!("x")),
         ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
         ("linux.netDevices", |c| c["linux"]["netDevices"] = json!({"eth9": {}})),
     ];

@@ -17,6 +17,7 @@ mod hooks;
 mod idmap;
 mod inherit;
 mod kill;
+mod labels;
 mod life;
 mod list;
 mod mount_options;

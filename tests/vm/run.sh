@@ -50,6 +50,12 @@ modules() {
     done >"$1/order"
 }
 
+# apparmor_profile FILE: the profile of tests/integration/labels.rs, compiled here since the guest has no parser.
+apparmor_profile() {
+    need apparmor_parser apparmor || { say 'no apparmor_parser: the AppArmor tests will be skipped'; return; }
+    apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile "$1" tests/vm/apparmor.profile
+}
+
 [ "$(uname -m)" = x86_64 ] || no_vm "written for x86_64, this is $(uname -m)"
 need qemu-system-x86_64 qemu-system-x86 || no_vm 'qemu-system-x86 cannot be had'
 need cpio cpio || no_vm 'cpio cannot be had'
@@ -71,6 +77,7 @@ cp tests/vm/init "$guest/init" && chmod +x "$guest/init"
 cp "$BUILT" "$guest/bin/"
 find "target/$TARGET/release" -maxdepth 1 -type f -perm -u+x ! -name 'lib*' ! -name '*.so' -exec cp --remove-destination {} "$guest/bin/" \;
 [ -z "${integration:-}" ] || cp "$integration" "$guest/bin/integration"
+apparmor_profile "$guest/apparmor.policy"
 mkdir -p "$guest/bundle"
 busybox_root "$guest/bundle/rootfs"
 mkdir -p "$guest/sys/fs/cgroup"
@@ -84,6 +91,6 @@ printf '%s\n' "$*" >"$guest/filters"
 say "booting $(basename "$VM"/kernel/boot/vmlinuz-*)"
 timeout "$PATIENCE" qemu-system-x86_64 -accel tcg -m 1G -smp 2 -nographic -no-reboot -nic none \
     -kernel "$VM"/kernel/boot/vmlinuz-* -initrd "$VM/initramfs" \
-    -append 'console=ttyS0 quiet panic=-1 mitigations=off' </dev/null 2>&1 |
+    -append 'console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor' </dev/null 2>&1 |
     tr -d '\r' | sed 's/^.*\(== in the machine\)/\1/' | tee "$VM/console"
 grep -q '^VM-RING-END 0$' "$VM/console" || die 'the machine did not end well'

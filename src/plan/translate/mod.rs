@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::oci;
 use crate::wire::json::{Document, Node, Text};
 use namespaces::Namespaces;
-use strings::{MOST, put, sound};
+use strings::{MOST, put, said, sound};
 
 /// Bytes of scratch that a translation needs: the strings of one value at a time, which together have to
 /// fit an attribute (64 KiB) anyway, with room to tell which of them does not.
@@ -111,7 +111,7 @@ impl Translation<'_, '_> {
         config.locate()?;
         let mut linux = oci::Linux::of(config.linux());
         linux.locate()?;
-        self.refuse_unbuilt(&[linux.seccomp(), linux.mount_label(), linux.intel_rdt(), linux.net_devices()])?;
+        self.refuse_unbuilt(&[linux.seccomp(), linux.intel_rdt(), linux.net_devices()])?;
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
@@ -119,6 +119,9 @@ impl Translation<'_, '_> {
         self.sysctl(linux.sysctl())?;
         self.root(config.root(), linux.rootfs_propagation())?;
         self.mounts(config.mounts())?;
+        if let Some(label) = said(linux.mount_label())? {
+            self.string(kind::MOUNT_LABEL, &label)?;
+        }
         self.devices(linux.devices())?;
         self.hidden(&linux)?;
         self.process(config.process())?;

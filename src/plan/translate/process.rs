@@ -1,7 +1,7 @@
 //! `process`: what runs, as whom, with what rights.
 
 use super::Translation;
-use super::strings::{PATH, absolute, put, sound};
+use super::strings::{PATH, absolute, put, said, sound};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
@@ -17,7 +17,15 @@ impl Translation<'_, '_> {
         node.required()?;
         let mut process = oci::Process::of(node);
         process.locate()?;
-        self.refuse_unbuilt(&[process.apparmor_profile(), process.selinux_label()])?;
+        let labels = [
+            (kind::APPARMOR_PROFILE, process.apparmor_profile()),
+            (kind::SELINUX_LABEL, process.selinux_label()),
+        ];
+        for (kind, node) in labels {
+            if let Some(label) = said(node)? {
+                self.string(kind, &label)?;
+            }
+        }
         self.command(process.args(), process.env(), process.cwd())?;
         self.user(process.user())?;
         self.capabilities(process.capabilities())?;

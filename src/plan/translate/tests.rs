@@ -367,13 +367,10 @@ refused! {
         "linux.resources.unified.../cgroup.procs: not the name of a file";
 
     seccomp_is_refused_by_name: "\"namespaces\"" => "\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\"}, \"namespaces\"", "linux.seccomp: not supported by this build yet";
-    a_mount_label_is_refused_by_name: "\"namespaces\"" => "\"mountLabel\": \"x\", \"namespaces\"", "linux.mountLabel: not supported by this build yet";
     an_unknown_memory_policy_is_refused: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_NEAR\"}, \"namespaces\"", "linux.memoryPolicy.mode: unknown name";
     intel_rdt_is_refused_by_name: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"x\"}, \"namespaces\"", "linux.intelRdt: not supported by this build yet";
     net_devices_are_refused_by_name: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: not supported by this build yet";
     a_flag_of_the_personality_is_refused: "\"namespaces\"" => "\"personality\": {\"domain\": \"LINUX32\", \"flags\": [\"X\"]}, \"namespaces\"", "linux.personality.flags[0]: unknown name";
-    an_apparmor_profile_is_refused_by_name: "\"cwd\"" => "\"apparmorProfile\": \"x\", \"cwd\"", "process.apparmorProfile: not supported by this build yet";
-    an_selinux_label_is_refused_by_name: "\"cwd\"" => "\"selinuxLabel\": \"x\", \"cwd\"", "process.selinuxLabel: not supported by this build yet";
     a_priority_without_a_real_time_policy_is_refused: "\"cwd\"" => "\"scheduler\": {\"policy\": \"SCHED_IDLE\", \"priority\": 1}, \"cwd\"", "process.scheduler.priority: is for SCHED_FIFO and SCHED_RR only";
     an_io_priority_that_there_is_not_is_refused: "\"cwd\"" => "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 8}, \"cwd\"", "process.ioPriority.priority: expected a number from 0 to 7";
     an_idmap_without_a_map_is_refused: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\", \"ridmap\"]}]",

@@ -89,7 +89,7 @@ fn a_volume_propagates_as_it_asks() {
             crate::sys::mount::attach(&tmpfs, open(volume.to_str().unwrap())).unwrap();
             fs::create_dir(image.0.join("volume/up")).unwrap();
             build(&image, &wish, Until::Sealed, |_| {
-                let tmpfs = mask::nowhere(c"/volume/up").unwrap();
+                let tmpfs = mask::nowhere(c"/volume/up", None).unwrap();
                 crate::sys::mount::attach(&tmpfs, open("/volume/up")).unwrap();
             })
             .unwrap();
