@@ -75,8 +75,8 @@ pub const COMMAND: Command = Command {
             value: Some("PATH"),
             help: "send a pidfd of the process there",
         },
-        Flag { name: "process-label", letter: None, value: Some("LABEL"), help: "refused: not built yet" },
-        Flag { name: "apparmor", letter: None, value: Some("PROFILE"), help: "refused: not built yet" },
+        Flag { name: "process-label", letter: None, value: Some("LABEL"), help: "another SELinux context" },
+        Flag { name: "apparmor", letter: None, value: Some("PROFILE"), help: "another AppArmor profile" },
     ],
     run,
 };
@@ -165,6 +165,8 @@ fn parse(
         match item {
             Item::Flag("process", value) => options.process = Some(value),
             Item::Flag("pid-file", value) => options.pid_file = Some(value),
+            Item::Flag("process-label", value) => given.string(kind::SELINUX_LABEL, value),
+            Item::Flag("apparmor", value) => given.string(kind::APPARMOR_PROFILE, value),
             Item::Flag("cwd", value) => cwd = Some(value),
             Item::Flag("env", value) => given.string(kind::ENV, value),
             Item::Flag("console-socket", value) => options.sockets[0] = Some(value),

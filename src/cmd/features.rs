@@ -30,7 +30,7 @@ static FEATURES: &[Piece] = &[
     Names(CAPABILITIES),
     Text(concat!(
         r#"],"cgroup":{"v1":true,"v2":true,"systemd":false,"systemdUser":false,"rdma":true},"#,
-        r#""seccomp":{"enabled":false},"apparmor":{"enabled":false},"selinux":{"enabled":false},"#,
+        r#""seccomp":{"enabled":false},"apparmor":{"enabled":true},"selinux":{"enabled":true},"#,
         r#""intelRdt":{"enabled":false},"memoryPolicy":{"modes":["#,
     )),
     Names(MEMORY_MODES),

@@ -33,9 +33,9 @@ const MODULES: [Module; 2] = [
 /// Has the caller's next execve(2) give it the plan's labels. `procfs` is never the container's own; it may be one that was
 /// opened outside of its pid namespace, for /proc/thread-self means the caller in each that knows it.
 pub fn apply(plan: &Plan<'_>, procfs: Option<&OwnedFd>) -> Result<()> {
-    let Some(procfs) = procfs else { return Ok(()) };
     for module in &MODULES {
-        if let Some(label) = plan.string(module.kind)? {
+        if let Some(label) = plan.string(module.kind)?.filter(|label| !label.is_empty()) {
+            let procfs = procfs.ok_or_else(|| Error::refused(module.name, "no procfs to write to"))?;
             set(procfs, module, label)?;
         }
     }

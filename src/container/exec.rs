@@ -18,7 +18,7 @@ use super::launch::{channel, is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config};
 use crate::cgroup::{Cgroups, Mode};
-use crate::confine::{oom, rlimit, scheduling};
+use crate::confine::{oom, procfs, rlimit, scheduling};
 use crate::error::{Context, Error, Result};
 use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
@@ -180,7 +180,10 @@ impl<'a> Container<'a> {
             tasks = cgroups.tasks()?;
         }
         writer.u32(kind::TASKS_FDS, tasks.len() as u32);
-        let fds: heapless::Vec<i32, { limits::HIERARCHIES }> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
+        // The container's /proc is not to be trusted, and in a user namespace there may be no other.
+        let procfs = procfs::open(&self.plan)?;
+        let fds = tasks.iter().chain(&procfs).map(AsRawFd::as_raw_fd);
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
         channel.send_with_fds(writer.finish().map_err(plan::broken)?, &fds)?;
         Ok(channel.send(message)?)
     }

@@ -10,9 +10,10 @@ use super::process::Process;
 use super::steps::{enter_cgroups, join_keyring, open_console};
 use crate::confine::scheduling;
 use crate::error::{Context, Result};
-use crate::plan::Plan;
 use crate::plan::process::User;
 use crate::plan::scheduling::ExecAffinity;
+use crate::plan::{Plan, kind};
+use crate::sys::descriptor;
 
 /// Becomes the process that `plan` describes, in the container that is around us.
 pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -> Result<Infallible> {
@@ -30,7 +31,9 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     open_console(channel, &plan, user.uid, false)?;
     let inherited = umask(rustix::fs::Mode::empty());
     let added = environment::added(&plan, &setup, user.uid)?;
-    let process = Process::assume(&plan, &added, &user, inherited, false)?;
+    let procfs = setup.u32(kind::TASKS_FDS)?.and_then(|tasks_fds| tasks.take(tasks_fds as usize));
+    let procfs = procfs.map(descriptor::adopt);
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false)?;
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
     process.execute(&plan, &setup, channel)

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// What the command line says.
 pub struct Changes<'a> {
-    /// ARG instead of the stored ones; CWD, if it is to be another; ENV and GROUP on top.
+    /// ARG instead of the stored ones; CWD and labels, if they are to be others; ENV and GROUP on top.
     pub given: Plan<'a>,
     /// Another user.
     pub uid: Option<u32>,
@@ -24,8 +24,15 @@ pub struct Changes<'a> {
     pub preserve_fds: u32,
 }
 
-/// What the configuration says for every process of the container, not of one.
-const EVERYONES: [u16; 3] = [kind::NO_NEW_KEYRING, kind::MEMORY_POLICY, kind::PERSONALITY];
+/// What the configuration says for every process of the container, not of one. The labels are the last word of who does not
+/// give others before: a process is never less confined for not being told.
+const EVERYONES: [u16; 5] = [
+    kind::NO_NEW_KEYRING,
+    kind::MEMORY_POLICY,
+    kind::PERSONALITY,
+    kind::APPARMOR_PROFILE,
+    kind::SELINUX_LABEL,
+];
 
 /// Writes what of the plan `stored` is true of a process that is described anew.
 pub fn surroundings(stored: &Plan<'_>, writer: &mut Writer<'_>) -> Result<()> {
@@ -40,14 +47,13 @@ pub fn surroundings(stored: &Plan<'_>, writer: &mut Writer<'_>) -> Result<()> {
 
 /// Writes the process's part of the plan `stored`, changed.
 pub fn process(stored: &Plan<'_>, changes: &Changes<'_>, writer: &mut Writer<'_>) -> Result<()> {
-    let elsewhere = changes.given.has(kind::CWD)?;
     for attr in stored.attributes() {
         let attr = attr?;
         let kept = match attr.kind {
             kind::ARG | kind::PRESERVE_FDS | kind::USER | kind::CAPABILITIES | kind::NO_NEW_PRIVILEGES => {
                 false
             }
-            kind::CWD => !elsewhere,
+            kind::CWD | kind::APPARMOR_PROFILE | kind::SELINUX_LABEL => !changes.given.has(attr.kind)?,
             kind::TERMINAL => changes.terminal,
             other => kind::PROCESS.contains(&other),
         };

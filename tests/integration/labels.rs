@@ -77,6 +77,23 @@ fn an_apparmor_profile_needs_no_proc_in_the_container() {
 }
 
 #[test]
+fn exec_is_under_the_containers_profile_or_under_another() {
+    let mut bundle = profiled!();
+    bundle.config["process"]["args"] = json!(["/probe", "sleep 60000"]);
+    bundle.run_with(&["--detach"]).ok();
+    let id = bundle.id.clone();
+    for (flags, expected) in
+        [(&[][..], "minirunc-test (enforce)\n"), (&["--apparmor", "unconfined"], "unconfined\n")]
+    {
+        let args = [&["exec"], flags, &[&id, "/probe", CURRENT]].concat();
+        assert_eq!(&bundle.runtime(&args).facts()[CURRENT], expected);
+    }
+    bundle.runtime(&["exec", "--apparmor", "no-such", &id, "/probe"]).we_say("no-such");
+    bundle.delete();
+    bundle.nothing_left();
+}
+
+#[test]
 fn a_profile_that_is_not_loaded_is_refused() {
     if !has_apparmor() {
         skip!("no AppArmor here");
