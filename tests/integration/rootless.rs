@@ -45,16 +45,6 @@ fn an_ordinary_user_is_root_inside() {
 }
 
 #[test]
-fn setgroups_is_denied_to_an_ordinary_user() {
-    // CVE-2014-8989: user_namespaces(7). With newgidmap(1) the map may be written without the denial.
-    if std::path::Path::new("/usr/bin/newgidmap").exists() && !Runtime::get().ours() {
-        skip!("{}: newgidmap wrote the map", Runtime::get().name());
-    }
-    let facts = rootless!().ask(&["read /proc/self/setgroups"]).facts();
-    assert_eq!(facts["read /proc/self/setgroups"].trim(), "deny");
-}
-
-#[test]
 fn an_ordinary_users_container_has_devices_and_masks() {
     let facts =
         rootless!().ask(&["follow /dev/null", "open /dev/zero r", "read /proc/keys", "create /new"]).facts();

@@ -62,6 +62,16 @@ fn cve_2019_18837_a_bind_through_the_images_links_stays_inside() {
 }
 
 #[test]
+fn cve_2021_43784_a_string_too_long_for_the_bootstrap_is_refused() {
+    // Without: the check of the length in nsenter/src/attr.rs, `close`. Its end is read as attributes of their own.
+    for length in [65_531, 65_536, 65_536 + 64] {
+        let text = format!("{}{}", "x".repeat(length), "\u{8}\u{1}\u{1}");
+        let bundle = Bundle::with(|c| c["process"]["args"] = json!(["/probe", text]));
+        bundle.run().refused(&["process.args[1]"]);
+    }
+}
+
+#[test]
 fn cve_2023_28642_sys_that_is_a_link_is_refused() {
     // Without: RESOLVE_NO_SYMLINKS for /proc and /sys in rootfs/mount.rs. It runs.
     // Its sisters: CVE-2023-27561, CVE-2019-19921, CVE-2025-54867.

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use minirunc_tests::bundle::{Bundle, mode};
+use minirunc_tests::facts::MOUNTINFO;
 use minirunc_tests::runtime::{Running, Runtime, patience};
 use minirunc_tests::{not_for, only_ours};
 use serde_json::{Value, json};
@@ -211,4 +212,43 @@ fn cve_2024_21626_execs_working_directory_is_no_descriptor_of_the_hosts() {
         let out = target.0.start(command).finish();
         assert!(!out.stdout.contains("uid="), "ran in descriptor {fd}: {}", out.stdout);
     }
+}
+
+#[test]
+fn cve_2023_25809_without_a_cgroup_namespace_a_user_namespace_cannot_write_cgroups() {
+    // Without: `guarded` in rootfs/cgroup.rs. The mounts are writable.
+    not_for!("crun", "1.8.1 is not fixed");
+    let mut bundle = Bundle::with(|c| {
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        c["linux"]["uidMappings"] = map.clone();
+        c["linux"]["gidMappings"] = map;
+        for mount in c["mounts"].as_array_mut().unwrap() {
+            if mount["destination"] == "/sys/fs/cgroup" {
+                mount["options"] = json!(["nosuid", "noexec", "nodev"]);
+            }
+        }
+    });
+    bundle.add_namespace(json!({"type": "user"}));
+    bundle.drop_namespace("cgroup");
+    let facts = bundle.ask(&[MOUNTINFO]).facts();
+    let mounts: Vec<_> =
+        facts.mounts().0.into_iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
+    assert!(!mounts.is_empty());
+    for mount in mounts {
+        assert!(mount.has("ro"), "{mount:?}");
+    }
+}
+
+#[test]
+fn cve_2014_8989_groups_cannot_be_dropped_in_an_ordinary_users_namespace() {
+    // Without: `deny` in nsenter/src/ids.rs. The kernel then refuses the map: a hole that it has closed itself since.
+    let mut bundle = Bundle::new().unprivileged(1000);
+    bundle.drop_mount("/sys/fs/cgroup");
+    bundle.config["linux"].as_object_mut().unwrap().remove("resources");
+    bundle.config["mounts"][2]["options"] = json!(["newinstance"]);
+    let out = bundle.ask(&["read /proc/self/setgroups"]).run();
+    if std::path::Path::new("/usr/bin/newgidmap").exists() && !Runtime::get().ours() {
+        minirunc_tests::skip!("{}: newgidmap wrote the map", Runtime::get().name());
+    }
+    assert_eq!(out.facts()["read /proc/self/setgroups"].trim(), "deny");
 }
