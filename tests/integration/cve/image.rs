@@ -63,7 +63,8 @@ fn cve_2019_18837_a_bind_through_the_images_links_stays_inside() {
 
 #[test]
 fn cve_2021_43784_a_string_too_long_for_the_bootstrap_is_refused() {
-    // Without: the check of the length in nsenter/src/attr.rs, `close`. Its end is read as attributes of their own.
+    // Without: both looks at the length, `MOST` in plan/translate/strings.rs and `close` in nsenter/src/attr.rs. What
+    // follows the lowest 16 bits is read as attributes of its own.
     for length in [65_531, 65_536, 65_536 + 64] {
         let text = format!("{}{}", "x".repeat(length), "\u{8}\u{1}\u{1}");
         let bundle = Bundle::with(|c| c["process"]["args"] = json!(["/probe", text]));
