@@ -95,6 +95,9 @@ impl fmt::Debug for Error {
     }
 }
 
+/// The operation of what is no failure, but a step that `--debug` tells: to those who pass warnings on, it is one.
+pub const STEP: &str = "step";
+
 /// Gives an errno the operation and subject that it lacks.
 pub trait Context<T> {
     /// `op subject: errno`.

@@ -8,6 +8,7 @@
 //!        | MAP_DONE ------------------>|
 //!        | SETUP (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
 //!        |<---------------------- PID -| exits          |   unless `collapsed`: the child *is* init
+//!        |<-------------------------------------- STEP -|   any number of times, when asked for
 //!        |<----------------------------- MOUNTS_PLEASE -|   when asked for
 //!        | MOUNTS (+ descriptors), or ERROR ------------>|   from a child of the runtime in init's mount namespace
 //!        |<------------------------------ HOOKS_PLEASE -|   when asked for
@@ -70,6 +71,8 @@ pub enum Kind {
     MountsPlease = 0x1c,
     /// Those mounts, in the plan's order.
     Mounts = 0x1d,
+    /// What init has come to, where SETUP asks to be told. The other side need not answer.
+    Step = 0x1e,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -85,6 +88,8 @@ mod kind {
 const SMALL: usize = HEADER + 4 + OP + 4 + 4 + SUBJECT + 4 + 8;
 
 /// What the runtime hears.
+// There is no heap to put it on, and the `Result` around it has the same size anyway.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Write the maps, then say MAP_DONE.
@@ -95,6 +100,8 @@ pub enum Answer {
     MountsPlease,
     /// Run the hooks, then say HOOKS_DONE.
     HooksPlease,
+    /// A step of init: no failure, but told in the same form.
+    Step(Error),
     /// The terminal's master side.
     Console(Fd),
     /// Init is about to call execve.
@@ -165,7 +172,13 @@ impl Channel {
     /// Sends ERROR, clipped to [`OP`] and [`SUBJECT`] bytes. `errno`: none for a refusal of our own.
     pub fn send_error(&self, op: &str, subject: &str, errno: Option<i32>) -> Result<(), Error> {
         let mut buffer = [0; SMALL];
-        self.send(emit_error(&mut buffer, op, subject, errno)?)
+        self.send(emit_error(&mut buffer, Kind::Error, op, subject, errno)?)
+    }
+
+    /// Sends STEP.
+    pub fn send_step(&self, op: &str, step: &str) -> Result<(), Error> {
+        let mut buffer = [0; SMALL];
+        self.send(emit_error(&mut buffer, Kind::Step, op, step, None)?)
     }
 
     /// Reads the next message's header and takes the descriptors that came along; `None` at end of file.
@@ -290,11 +303,12 @@ fn emit_pid(buffer: &mut [u8], pid: i32) -> Result<&[u8], attr::Error> {
 
 fn emit_error<'a>(
     buffer: &'a mut [u8],
+    kind: Kind,
     op: &str,
     subject: &str,
     errno: Option<i32>,
 ) -> Result<&'a [u8], attr::Error> {
-    let mut writer = Writer::new(buffer, Kind::Error as u16);
+    let mut writer = Writer::new(buffer, kind as u16);
     string(&mut writer, kind::OP, Text::<OP>::of(&[op.as_bytes()]).as_str());
     string(&mut writer, kind::SUBJECT, Text::<SUBJECT>::of(&[subject.as_bytes()]).as_str());
     if let Some(errno) = errno {
@@ -319,6 +333,7 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
     const HOOKS_PLEASE: u16 = Kind::HooksPlease as u16;
     const READY: u16 = Kind::Ready as u16;
     const ERROR: u16 = Kind::Error as u16;
+    const STEP: u16 = Kind::Step as u16;
     match message.kind {
         MAP_PLEASE => Ok(Answer::MapPlease),
         MOUNTS_PLEASE => Ok(Answer::MountsPlease),
@@ -331,6 +346,7 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
         }
         PID => parse_pid(message).map(Answer::Pid).map_err(Error::from),
         ERROR => Err(parse_error(message).unwrap_or_else(Error::from)),
+        STEP => parse_error(message).map(Answer::Step).map_err(Error::from),
         _ => Err(Error::refused("message", b"not one that a stage sends")),
     }
 }

@@ -128,6 +128,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         cgroups: list(cgroups)?,
         ignore_paused: options.ignore_paused,
         foreground: !options.detach,
+        debug: globals.debug,
         pid_file: pid_file.as_ref(),
         sockets: options.sockets,
     };

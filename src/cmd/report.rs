@@ -9,7 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use super::lex::USAGE;
 use super::{Globals, NAME, output};
-use crate::error::{Errno, Error};
+use crate::error::{Errno, Error, STEP};
 use crate::sys::memory;
 use crate::sys::stdio::stderr;
 use crate::text::{Into, short, shown};
@@ -45,6 +45,9 @@ pub fn failure(globals: &Globals, error: &Error) -> u8 {
 #[cold]
 #[inline(never)]
 pub fn warning(globals: &Globals, error: &Error) {
+    if error.op() == STEP {
+        return step(globals, error.subject());
+    }
     if globals.log.is_none() && !globals.debug {
         return say("warning: ", error);
     }

@@ -102,6 +102,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         pid_file: pid_file.as_ref(),
         gated: create,
         cgroups_disabled: globals.cgroups_disabled,
+        debug: globals.debug,
         search: globals.environment.variable("PATH"),
     };
     if options.dry_run {

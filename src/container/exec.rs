@@ -43,6 +43,8 @@ pub struct Order<'a> {
     pub ignore_paused: bool,
     /// Somebody stays to relay a terminal.
     pub foreground: bool,
+    /// Each step of the process is told as a warning.
+    pub debug: bool,
     /// Where its pid is written.
     pub pid_file: Option<&'a PathBuf>,
     /// `--console-socket` and `--pidfd-socket`.
@@ -81,7 +83,7 @@ impl<'a> Container<'a> {
         // The container's own plan has been asked for all that is in it.
         let stored = core::mem::replace(&mut container.plan, Plan::new(parse(message)?));
         let sockets = sockets(&container.plan, order.foreground, order.sockets)?;
-        let joined = container.join(&init, &stored, order, message);
+        let joined = container.join(&init, &stored, order, message, warn);
         match joined.and_then(|()| container.present(sockets, order.pid_file)) {
             Ok(()) => Ok(container),
             Err(error) => {
@@ -120,7 +122,14 @@ impl<'a> Container<'a> {
         writer.finish().map_err(plan::broken)
     }
 
-    fn join(&mut self, init: &Init, stored: &Plan<'_>, order: &Order<'_>, message: &[u8]) -> Result<()> {
+    fn join(
+        &mut self,
+        init: &Init,
+        stored: &Plan<'_>,
+        order: &Order<'_>,
+        message: &[u8],
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
         let (ours, theirs) = channel()?;
         let channel = Channel::new(ours.as_raw_fd());
         let mut boot = Boot::default();
@@ -165,15 +174,18 @@ impl<'a> Container<'a> {
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| directory.is_some() && !child.into_cgroup) {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
-        self.hand_process(channel, message)?;
-        self.hear(channel)
+        self.hand_process(channel, message, order.debug)?;
+        self.hear(channel, warn)
     }
 
     /// Sends SETUP with its descriptors, and PLAN.
-    fn hand_process(&mut self, channel: Channel, message: &[u8]) -> Result<()> {
+    fn hand_process(&mut self, channel: Channel, message: &[u8], debug: bool) -> Result<()> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
         let mut writer = Writer::new(memory, Kind::Setup as u16);
         writer.flag(kind::EXEC);
+        if debug {
+            writer.flag(kind::DEBUG);
+        }
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {
             cgroups.emit(&mut writer);
@@ -189,7 +201,7 @@ impl<'a> Container<'a> {
     }
 
     /// Answers the stages until the process runs.
-    fn hear(&mut self, channel: Channel) -> Result<()> {
+    fn hear(&mut self, channel: Channel, warn: &mut dyn FnMut(&Error)) -> Result<()> {
         let mut speaker = stage::CHILD;
         let mut ready = false;
         loop {
@@ -198,6 +210,7 @@ impl<'a> Container<'a> {
                     self.succeed(pid)?;
                     speaker = stage::INIT;
                 }
+                Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
                 Answer::Ready => ready = true,
                 // execve closed the socket.

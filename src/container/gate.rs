@@ -49,7 +49,7 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     let knock = Writer::new(&mut knock, Kind::Start as u16).finish().map_err(plan::broken)?;
     Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
     drop(theirs);
-    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT)?;
+    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, warn)?;
     if let Err(error) = container.run_hooks(hook::POSTSTART, b"running") {
         // The error to tell is the first one.
         let _ = container.destroy(warn);

@@ -23,7 +23,7 @@ use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, Init, config, gate, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
 use crate::plan::resources::Pids;
@@ -62,6 +62,8 @@ pub struct Order<'a> {
     pub gated: bool,
     /// `--cgroup-manager disabled`.
     pub cgroups_disabled: bool,
+    /// Each step is told as a warning of the operation [`STEP`].
+    pub debug: bool,
     /// PATH, to find newuidmap.
     pub search: Option<&'a CStr>,
 }
@@ -111,6 +113,15 @@ pub(super) fn sockets(
 /// Whether the caller is an ordinary user.
 pub(super) fn is_rootless() -> bool {
     !rustix::process::geteuid().is_root()
+}
+
+impl Order<'_> {
+    /// Tells a step.
+    fn tell(&self, warn: &mut dyn FnMut(&Error), step: &str) {
+        if self.debug {
+            warn(&Error::refused(STEP, step));
+        }
+    }
 }
 
 impl<'a> Container<'a> {
@@ -181,6 +192,8 @@ impl<'a> Container<'a> {
         )?;
         drop((theirs, sealed));
         let late = directory.is_some() && !child.into_cgroup;
+        // In the words that runc's own tests look for.
+        order.tell(warn, "nsexec container setup");
         let (child_pid, child_pidfd) = (child.pid, sys::descriptor::adopt(child.pidfd));
         self.init = Some(Init { pid: child_pid, pidfd: child_pidfd });
         if in_user_namespace {
@@ -198,14 +211,18 @@ impl<'a> Container<'a> {
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| late) {
             cgroups.enter(child_pid.unsigned_abs())?;
         }
+        order.tell(warn, "cgroups");
         if boot.maps {
             self.map(channel, child_pid, order)?;
+            order.tell(warn, "id maps");
         }
         self.hand_over(order, channel, directory.is_some(), file.as_fd(), message)?;
         if boot.collapsed {
             self.remember()?;
         }
-        self.converse(channel, if boot.collapsed { stage::INIT } else { stage::CHILD })?;
+        order.tell(warn, "handed over to init");
+        self.converse(channel, if boot.collapsed { stage::INIT } else { stage::CHILD }, warn)?;
+        order.tell(warn, if order.gated { "created" } else { "started" });
         if order.gated {
             return self.entry.rename(GATE_NEW, GATE);
         }
@@ -308,6 +325,9 @@ impl<'a> Container<'a> {
         if gate.is_some() {
             writer.flag(kind::GATE);
         }
+        if order.debug {
+            writer.flag(kind::DEBUG);
+        }
         let setup = writer.finish().map_err(plan::broken)?;
         let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
         let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
@@ -317,7 +337,12 @@ impl<'a> Container<'a> {
     }
 
     /// Answers the stages until the process runs, or waits at its gate.
-    pub fn converse(&mut self, channel: Channel, mut speaker: &CStr) -> Result<()> {
+    pub fn converse(
+        &mut self,
+        channel: Channel,
+        mut speaker: &CStr,
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
         let mut ready = false;
         loop {
             match channel.answer()? {
@@ -332,6 +357,7 @@ impl<'a> Container<'a> {
                     self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
                     channel.send_simple(Kind::HooksDone)?;
                 }
+                Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
                 Answer::Ready => ready = true,
                 // By execve, or for the gate.

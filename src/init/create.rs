@@ -9,6 +9,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use super::environment;
 use super::gate;
 use super::process::Process;
+use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
 use crate::confine::{oom, procfs, sysctl};
 use crate::error::{Context, Result};
@@ -28,6 +29,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
     enter_cgroups(&setup, &mut fds)?;
+    step("in the cgroups");
     if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
     }
@@ -45,6 +47,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         oom::adjust(None, score)?;
     }
 
+    step("in a session, with a keyring and a name");
     let root = rootfs::isolate(&plan)?;
     // What only the runtime can prepare; in our mounts, which have to be our own first.
     let mut lent = Fds::default();
@@ -54,7 +57,9 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     }
     let mut lent = (0..).map_while(|index| lent.take(index)).map(descriptor::adopt);
     rootfs::mounts(&root, &plan, &setup, &mut lent)?;
+    step("mounts");
     rootfs::devices(&root, &plan)?;
+    step("devices");
     // Everything is there and the host's files still in reach: the place of the hooks in runtime-spec's lifecycle.
     if setup.has(kind::ASK_HOOKS)? {
         channel.send_simple(Kind::HooksPlease)?;
@@ -63,15 +68,19 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited)?;
     // After the hooks, which may bring the interface that a parameter is about.
     sysctl::apply(&plan, procfs.as_ref())?;
+    step("createContainer hooks and kernel parameters");
 
     rootfs::enter(root, &plan)?;
+    step("in the root");
     // Before the root becomes read-only: /dev/console may have to be made.
     open_console(channel, &plan, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
+    step("console, masked and read-only paths");
 
     let added = environment::added(&plan, &setup, user.uid)?;
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true)?;
 
+    step("user, rights and limits of the process");
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
     if setup.has(kind::GATE)? {

@@ -7,6 +7,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
 use super::environment;
 use super::process::Process;
+use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
 use crate::confine::scheduling;
 use crate::error::{Context, Result};
@@ -34,6 +35,7 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     let procfs = setup.u32(kind::TASKS_FDS)?.and_then(|tasks_fds| tasks.take(tasks_fds as usize));
     let procfs = procfs.map(descriptor::adopt);
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false)?;
+    step("user, rights and limits of the process");
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
     process.execute(&plan, &setup, channel)

@@ -12,11 +12,12 @@ mod process;
 mod steps;
 
 use core::convert::Infallible;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use nsenter::stage;
 use nsenter::sync::{Channel, Fds, Kind, silent};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, STEP};
 use crate::limits;
 use crate::plan::{Plan, kind};
 use crate::sys::memory;
@@ -36,8 +37,25 @@ fn begin(channel: Channel) -> Result<Infallible> {
     let mut tasks = Fds::default();
     let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
     let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
+    if setup.has(kind::DEBUG)? {
+        LISTENER.store(channel.as_raw(), Ordering::Relaxed);
+    }
+    // In the words that runc's own tests look for, as is the last one.
+    step("child process in init()");
     let list = if setup.has(kind::EXEC)? { exec::exec } else { create::create };
     list(channel, setup, tasks, plan)
+}
+
+/// The socket, when somebody listens there to the steps.
+static LISTENER: AtomicI32 = AtomicI32::new(-1);
+
+/// Tells that a step of a list is done, with `--debug`.
+fn step(done: &str) {
+    let socket = LISTENER.load(Ordering::Relaxed);
+    if socket >= 0 {
+        // Who does not listen any more does not keep us from the next one.
+        let _ = Channel::new(socket).send_step(STEP, done);
+    }
 }
 
 /// The next message, in memory of its own.

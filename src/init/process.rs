@@ -71,6 +71,7 @@ impl<'a> Process<'a> {
             .unwrap_or(0)
             .saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
         execute::close_all_but(kept, channel.as_raw());
+        super::step("init: closing the pipe to signal completion");
         Err(execute::execute(&self.program, &self.argv, &self.envp))
     }
 }

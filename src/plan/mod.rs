@@ -100,6 +100,7 @@ pub mod kind {
     pub const EXEC: u16 = 106;
     pub const LISTEN_FDNAMES: u16 = 107;
     pub const NOTIFY: u16 = 108;
+    pub const DEBUG: u16 = 110;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

@@ -20,6 +20,7 @@ mod kill;
 mod labels;
 mod life;
 mod list;
+mod logs;
 mod mount_options;
 mod mounts;
 mod namespaces;

@@ -15,7 +15,7 @@ fn channel(end: &UnixStream) -> Channel {
 }
 
 fn error_bytes() -> Vec<u8> {
-    emit_error(&mut [0; SMALL], "setns", "/n", Some(22)).unwrap().to_vec()
+    emit_error(&mut [0; SMALL], Kind::Error, "setns", "/n", Some(22)).unwrap().to_vec()
 }
 
 #[test]
