@@ -88,8 +88,6 @@ mod kind {
 const SMALL: usize = HEADER + 4 + OP + 4 + 4 + SUBJECT + 4 + 8;
 
 /// What the runtime hears.
-// There is no heap to put it on, and the `Result` around it has the same size anyway.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Write the maps, then say MAP_DONE.
