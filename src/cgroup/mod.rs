@@ -17,12 +17,15 @@ mod join;
 mod kill;
 mod oom;
 mod set;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod v1;
 mod v2;
 
 use core::ffi::CStr;
+
+pub use oom::OomWatch;
 
 use nsenter::attr::Writer;
 use rustix::fd::OwnedFd;
@@ -194,6 +197,11 @@ impl Cgroups {
         self.entered()
             .iter()
             .try_for_each(|hierarchy| self.write_file(hierarchy, b"cgroup.procs", number.as_bytes()))
+    }
+
+    /// Whether the container's directory is still there.
+    pub fn exists(&self) -> bool {
+        self.entered().first().is_some_and(|hierarchy| self.open(hierarchy).is_ok())
     }
 
     fn add(&mut self, controllers: &[u8], mountpoint: &[&[u8]], made: u32) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod help;
@@ -60,6 +61,7 @@ pub const COMMANDS: &[&Command] = &[
     &resume::COMMAND,
     &ps::COMMAND,
     &update::COMMAND,
+    &events::COMMAND,
     &delete::COMMAND,
     &spec::COMMAND,
     &features::COMMAND,

@@ -3,6 +3,7 @@
 pub mod attend;
 pub mod config;
 pub mod destroy;
+pub mod events;
 pub mod exec;
 pub mod gate;
 pub mod id;

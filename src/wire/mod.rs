@@ -1,5 +1,6 @@
 //! Bytes and values, pure: each file knows one format and nothing of what it is used for.
 
+pub mod accounting;
 pub mod cgroupfs;
 pub mod json;
 pub mod passwd;

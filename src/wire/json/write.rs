@@ -79,6 +79,12 @@ impl<'w> Writer<'w> {
         write!(self.out, "{value}")
     }
 
+    /// A value that is JSON already (a number, `null`), as a member if it has a key.
+    pub fn raw(&mut self, key: Option<&str>, value: &[u8]) -> fmt::Result {
+        self.begin(key.map(str::as_bytes))?;
+        self.out.write_str(core::str::from_utf8(value).map_err(|_| fmt::Error)?)
+    }
+
     /// A member whose key is data too.
     pub fn entry(&mut self, key: &[u8], value: &[u8]) -> fmt::Result {
         self.begin(Some(key))?;
