@@ -115,6 +115,14 @@ pub(super) fn is_rootless() -> bool {
     !rustix::process::geteuid().is_root()
 }
 
+/// The inode of the first user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h; `USER_NS_INIT_INO` of Linux 6.18).
+const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
+
+/// Whether the caller's root is not the host's: so podman and buildah call for an ordinary user.
+fn is_in_user_namespace() -> bool {
+    rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST_USER_NAMESPACE)
+}
+
 impl Order<'_> {
     /// Tells a step.
     fn tell(&self, warn: &mut dyn FnMut(&Error), step: &str) {
@@ -259,7 +267,7 @@ impl<'a> Container<'a> {
     fn limit(&mut self) -> Result<()> {
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
-        cgroups.create(path, &self.plan, is_rootless())?;
+        cgroups.create(path, &self.plan, is_rootless() || is_in_user_namespace())?;
         cgroups.apply(&self.plan)?;
         match heir(&self.plan)? {
             Some(uid) if !is_rootless() => cgroups.delegate(uid),

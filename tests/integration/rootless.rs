@@ -104,3 +104,40 @@ fn an_id_that_an_ordinary_user_may_not_map_is_refused() {
     bundle.config["linux"]["uidMappings"] = map;
     bundle.run().refused(&["uid"]);
 }
+
+/// As podman and buildah call for an ordinary user: root of a user namespace that is not the host's, and none in the bundle.
+#[test]
+#[allow(unsafe_code)]
+fn root_of_a_user_namespace_is_no_more_than_an_ordinary_user_to_the_hosts_cgroups() {
+    use std::os::unix::process::CommandExt;
+    let mut bundle = rootless!().ask(&["read /proc/self/uid_map"]);
+    bundle.drop_namespace("user");
+    let linux = bundle.config["linux"].as_object_mut().unwrap();
+    linux.remove("uidMappings");
+    linux.remove("gidMappings");
+    bundle.write();
+    let mut command = bundle.run_command(&[]);
+    let put = |file: &'static std::ffi::CStr, text: &'static [u8]| {
+        // SAFETY: constants only; runs between fork and exec.
+        unsafe {
+            let fd = libc::open(file.as_ptr(), libc::O_WRONLY);
+            let written = libc::write(fd, text.as_ptr().cast(), text.len());
+            minirunc_tests::runtime::check(written as i32)
+        }
+    };
+    // SAFETY: only system calls between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            // A change of user has made /proc/self root's.
+            libc::prctl(libc::PR_SET_DUMPABLE, 1);
+            minirunc_tests::runtime::check(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
+            put(c"/proc/self/setgroups", b"deny")?;
+            put(c"/proc/self/gid_map", b"0 1000 1")?;
+            put(c"/proc/self/uid_map", b"0 1000 1")
+        });
+    }
+    let facts = bundle.start(command).finish().facts();
+    assert_eq!(facts["read /proc/self/uid_map"].split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
+    assert_eq!(&facts["uid"], "0 0 0");
+    bundle.nothing_left();
+}
