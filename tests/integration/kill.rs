@@ -216,3 +216,18 @@ fn a_container_without_cgroups_can_be_killed_and_not_paused() {
     kill(&bundle, &["KILL"]).ok();
     ends(&bundle);
 }
+
+#[test]
+fn a_created_container_can_be_paused_updated_and_killed() {
+    let bundle = Bundle::new().ask(&["sleep 60000"]);
+    bundle.write();
+    bundle.runtime(&["create", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]).ok();
+    assert_eq!(status(&bundle), "created");
+    bundle.runtime(&["pause", &bundle.id]).ok();
+    assert_eq!(status(&bundle), "paused");
+    bundle.runtime(&["update", "--cpu-share", "300", &bundle.id]).ok();
+    bundle.runtime(&["resume", &bundle.id]).ok();
+    assert_eq!(status(&bundle), "created");
+    kill(&bundle, &["KILL"]).ok();
+    ends(&bundle);
+}
