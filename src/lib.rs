@@ -17,6 +17,7 @@ pub mod net;
 pub mod oci;
 pub mod plan;
 pub mod rootfs;
+pub mod seccomp;
 pub mod sys;
 pub mod terminal;
 pub mod text;

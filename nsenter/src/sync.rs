@@ -14,6 +14,8 @@
 //!        |<------------------------------ HOOKS_PLEASE -|   when asked for
 //!        | HOOKS_DONE --------------------------------->|
 //!        |<-------------------------- CONSOLE (+ master) -|   when there is a terminal
+//!        |<------------------------ LISTENER (+ its fd) -|   when the filter asks an agent; perhaps behind READY
+//!        | LISTENER_DONE ------------------------------>|
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
 //!      start                                            | or, where SETUP brought a gate, before it
@@ -73,6 +75,10 @@ pub enum Kind {
     Mounts = 0x1d,
     /// What init has come to, where SETUP asks to be told. The other side need not answer.
     Step = 0x1e,
+    /// Init is under a filter that asks an agent: the descriptor to answer by.
+    Listener = 0x20,
+    /// The agent has it.
+    ListenerDone = 0x21,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -102,6 +108,8 @@ pub enum Answer {
     Step(Error),
     /// The terminal's master side.
     Console(Fd),
+    /// The seccomp listener: give it to its agent, then say LISTENER_DONE.
+    Listener(Fd),
     /// Init is about to call execve.
     Ready,
     /// End of file: after READY, execve has happened.
@@ -325,6 +333,7 @@ fn string(writer: &mut Writer<'_>, kind: u16, text: &str) {
 
 fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
     const CONSOLE: u16 = Kind::Console as u16;
+    const LISTENER: u16 = Kind::Listener as u16;
     const MAP_PLEASE: u16 = Kind::MapPlease as u16;
     const PID: u16 = Kind::Pid as u16;
     const MOUNTS_PLEASE: u16 = Kind::MountsPlease as u16;
@@ -337,10 +346,9 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
         MOUNTS_PLEASE => Ok(Answer::MountsPlease),
         HOOKS_PLEASE => Ok(Answer::HooksPlease),
         READY => Ok(Answer::Ready),
-        CONSOLE => {
-            let master =
-                fds.take(0).ok_or_else(|| Error::refused("message", b"a console without a descriptor"));
-            master.map(Answer::Console)
+        CONSOLE | LISTENER => {
+            let fd = fds.take(0).ok_or_else(|| Error::refused("message", b"without its descriptor"));
+            fd.map(if message.kind == CONSOLE { Answer::Console } else { Answer::Listener })
         }
         PID => parse_pid(message).map(Answer::Pid).map_err(Error::from),
         ERROR => Err(parse_error(message).unwrap_or_else(Error::from)),

@@ -34,6 +34,13 @@ pub fn keep(keep: bool) -> Result<()> {
     thread::set_keep_capabilities(keep).context("prctl", "PR_SET_KEEPCAPS")
 }
 
+/// Makes all that is permitted effective again, which setresuid(2) away from root has taken.
+pub fn raise() -> Result<()> {
+    let mut sets = thread::capabilities(None).context("capget", "")?;
+    sets.effective = sets.permitted;
+    thread::set_capabilities(None, sets).context("capset", "")
+}
+
 /// Sets the other four. What cannot be granted is left out: an old kernel, or a caller who lacks it, is no reason to fail
 /// (config.md, "capabilities"); [`ungrantable`] tells beforehand what that will be.
 pub fn apply(wanted: &Capabilities) -> Result<()> {

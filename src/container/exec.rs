@@ -16,7 +16,7 @@ use rustix::fs::stat;
 
 use super::launch::{channel, is_rootless, sockets};
 use super::store::Store;
-use super::{Container, Init, config};
+use super::{Container, Init, config, listener};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{oom, procfs, rlimit, scheduling};
 use crate::error::{Context, Error, Result};
@@ -112,6 +112,8 @@ impl<'a> Container<'a> {
                     notify: None,
                     cgroups_disabled: false,
                     rootless: is_rootless(),
+                    // The container's.
+                    filter: None,
                 };
                 let document = Document::parse("process", text)?;
                 writer = translate::process(&document, &request, &self.plan, warn, writer, scratch)?;
@@ -175,7 +177,7 @@ impl<'a> Container<'a> {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
         self.hand_process(channel, message, order.debug)?;
-        self.hear(channel, warn)
+        self.hear(channel, stored, init.pid, warn)
     }
 
     /// Sends SETUP with its descriptors, and PLAN.
@@ -201,7 +203,13 @@ impl<'a> Container<'a> {
     }
 
     /// Answers the stages until the process runs.
-    fn hear(&mut self, channel: Channel, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+    fn hear(
+        &mut self,
+        channel: Channel,
+        stored: &Plan<'_>,
+        first: i32,
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
         let mut speaker = stage::CHILD;
         let mut ready = false;
         loop {
@@ -212,6 +220,11 @@ impl<'a> Container<'a> {
                 }
                 Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
+                Answer::Listener(fd) => {
+                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
+                    listener::deliver(stored, fd, pid, (b"running", first))?;
+                    channel.send_simple(Kind::ListenerDone)?;
+                }
                 Answer::Ready => ready = true,
                 // execve closed the socket.
                 Answer::Closed if ready => return Ok(()),

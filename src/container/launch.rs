@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::notify::Notify;
 use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
-use super::{Container, Init, config, gate, pid_file, socket};
+use super::{Container, Init, config, gate, listener, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit};
 use crate::error::{Context, Error, Result, STEP};
@@ -29,8 +29,8 @@ use crate::plan::process::User;
 use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
-use crate::wire::json::Document;
-use crate::{hooks, limits, sys};
+use crate::wire::json::{Document, Node};
+use crate::{hooks, limits, seccomp, sys};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -78,6 +78,8 @@ pub fn translate(
     let document = Document::parse(config::NAME, text)?;
     let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
     let (memory, scratch) = memory.split_at_mut(limits::PLAN);
+    let seccomp = document.root().at(&"linux")?.at(&"seccomp")?;
+    let filter = if seccomp.is_empty() { None } else { filter(&seccomp)? };
     let request = plan::translate::Request {
         id: order.id,
         bundle: order.bundle.as_cstr(),
@@ -87,6 +89,7 @@ pub fn translate(
         notify: notify.map(PathBuf::as_cstr),
         cgroups_disabled: order.cgroups_disabled,
         rootless: is_rootless(),
+        filter: filter.map(|filter| (filter.program, filter.flags)),
     };
     let writer = Writer::new(memory, Kind::Plan as u16);
     plan::translate::translate(&document, &request, warn, writer, scratch)
@@ -108,6 +111,12 @@ pub(super) fn sockets(
         return Err(Error::refused("process.terminal", reason));
     }
     Ok([console.map(socket::find).transpose()?, pidfd.map(socket::find).transpose()?])
+}
+
+/// `linux.seccomp`, compiled.
+fn filter(node: &Node<'_>) -> Result<Option<seccomp::Filter<'static>>> {
+    let memory = sys::memory::anonymous(seccomp::Work::SIZE).context("mmap", "seccomp")?;
+    seccomp::Work::place(memory).map_or(Ok(None), |work| seccomp::compile(node, work))
 }
 
 /// Whether the caller is an ordinary user.
@@ -367,6 +376,11 @@ impl<'a> Container<'a> {
                 }
                 Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
+                Answer::Listener(fd) => {
+                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
+                    listener::deliver(&self.plan, fd, pid, (b"creating", pid))?;
+                    channel.send_simple(Kind::ListenerDone)?;
+                }
                 Answer::Ready => ready = true,
                 // By execve, or for the gate.
                 Answer::Closed if ready => return Ok(()),

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod kill;
 pub mod launch;
 mod lend;
+mod listener;
 pub mod notify;
 pub mod pause;
 pub mod pid_file;

@@ -6,11 +6,10 @@ use nsenter::sync::{Channel, Fds, Kind};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
-use super::environment;
-use super::gate;
 use super::process::Process;
 use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
+use super::{environment, gate, seccomp};
 use crate::confine::{oom, procfs, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
@@ -78,7 +77,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     step("console, masked and read-only paths");
 
     let added = environment::added(&plan, &setup, user.uid)?;
-    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true)?;
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
     step("user, rights and limits of the process");
     // Fails when the runtime is gone: then nobody would attend to the process.
@@ -86,6 +85,8 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     if setup.has(kind::GATE)? {
         gate::wait(channel, fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?;
     }
+    // The hooks of the container's own are under it, too.
+    seccomp::load_late(&plan, channel)?;
     run_hooks(hook::START_CONTAINER, &plan, "created", process.mask)?;
     process.execute(&plan, &setup, channel)
 }

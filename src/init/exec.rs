@@ -5,10 +5,10 @@ use core::convert::Infallible;
 use nsenter::sync::{Channel, Fds, Kind};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
-use super::environment;
 use super::process::Process;
 use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
+use super::{environment, seccomp};
 use crate::confine::scheduling;
 use crate::error::{Context, Result};
 use crate::plan::process::User;
@@ -34,9 +34,10 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     let added = environment::added(&plan, &setup, user.uid)?;
     let procfs = setup.u32(kind::TASKS_FDS)?.and_then(|tasks_fds| tasks.take(tasks_fds as usize));
     let procfs = procfs.map(descriptor::adopt);
-    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false)?;
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false, channel)?;
     step("user, rights and limits of the process");
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
+    seccomp::load_late(&plan, channel)?;
     process.execute(&plan, &setup, channel)
 }

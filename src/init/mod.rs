@@ -9,6 +9,7 @@ mod exec;
 mod execute;
 mod gate;
 mod process;
+mod seccomp;
 mod steps;
 
 use core::convert::Infallible;

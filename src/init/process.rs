@@ -8,7 +8,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use super::environment::Added;
-use super::{cwd, environment, execute};
+use super::{cwd, environment, execute, seccomp};
 use crate::confine::{capability, label, rlimit, scheduling, user};
 use crate::error::{Context, Result};
 use crate::plan::process::{Capabilities, User};
@@ -36,6 +36,7 @@ impl<'a> Process<'a> {
         procfs: Option<&OwnedFd>,
         inherited: Mode,
         create: bool,
+        channel: Channel,
     ) -> Result<Self> {
         // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
         let argv = environment::arguments(plan)?;
@@ -50,6 +51,7 @@ impl<'a> Process<'a> {
         capability::keep(true)?;
         user::assume(user, plan)?;
         capability::keep(false)?;
+        seccomp::load_privileged(plan, channel)?;
         capability::apply(&capabilities)?;
         if plan.has(kind::NO_NEW_PRIVILEGES)? {
             rustix::thread::set_no_new_privs(true).context("prctl", "PR_SET_NO_NEW_PRIVS")?;

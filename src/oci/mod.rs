@@ -11,6 +11,7 @@ pub mod linux;
 pub mod mount;
 pub mod process;
 pub mod resources;
+pub mod seccomp;
 pub mod state;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use linux::Linux;
 pub use mount::Mount;
 pub use process::Process;
 pub use resources::Resources;
+pub use seccomp::Seccomp;
 pub use state::State;
 
 /// The version of the specification that is spoken.

@@ -25,11 +25,20 @@ impl<'a> State<'a> {
     /// On one line, as hooks read it. Annotations are written as they come, so they need no room anywhere.
     pub fn write(
         &self,
-        mut annotations: impl Iterator<Item = Annotation<'a>>,
+        annotations: impl Iterator<Item = Annotation<'a>>,
         out: &mut dyn fmt::Write,
     ) -> fmt::Result {
-        let mut writer = Writer::compact(out);
-        writer.object(None)?;
+        self.write_member(None, annotations, &mut Writer::compact(out))
+    }
+
+    /// The same as a value of `writer`, a member if it has a key.
+    pub fn write_member(
+        &self,
+        key: Option<&str>,
+        mut annotations: impl Iterator<Item = Annotation<'a>>,
+        writer: &mut Writer<'_>,
+    ) -> fmt::Result {
+        writer.object(key)?;
         writer.string(Some("ociVersion"), VERSION.as_bytes())?;
         writer.string(Some("id"), self.id)?;
         writer.string(Some("status"), self.status)?;
@@ -37,7 +46,7 @@ impl<'a> State<'a> {
             writer.number(Some("pid"), self.pid.into())?;
         }
         writer.string(Some("bundle"), self.bundle)?;
-        self::annotations(&mut writer, &mut annotations)?;
+        self::annotations(writer, &mut annotations)?;
         writer.end_object()
     }
 

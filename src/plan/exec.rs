@@ -26,12 +26,15 @@ pub struct Changes<'a> {
 
 /// What the configuration says for every process of the container, not of one. The labels are the last word of who does not
 /// give others before: a process is never less confined for not being told.
-const EVERYONES: [u16; 5] = [
+const EVERYONES: [u16; 8] = [
     kind::NO_NEW_KEYRING,
     kind::MEMORY_POLICY,
     kind::PERSONALITY,
     kind::APPARMOR_PROFILE,
     kind::SELINUX_LABEL,
+    kind::SECCOMP,
+    kind::SECCOMP_FLAGS,
+    kind::SECCOMP_LISTENER,
 ];
 
 /// Writes what of the plan `stored` is true of a process that is described anew.
@@ -55,7 +58,7 @@ pub fn process(stored: &Plan<'_>, changes: &Changes<'_>, writer: &mut Writer<'_>
             }
             kind::CWD | kind::APPARMOR_PROFILE | kind::SELINUX_LABEL => !changes.given.has(attr.kind)?,
             kind::TERMINAL => changes.terminal,
-            other => kind::PROCESS.contains(&other),
+            other => kind::PROCESS.contains(&other) || EVERYONES.contains(&other),
         };
         if kept {
             writer.bytes(attr.kind, attr.bytes());

@@ -90,6 +90,10 @@ pub mod kind {
     pub const RDMA: u16 = 71;
     pub const UNIFIED: u16 = 72;
     pub const DEVICE_RULE: u16 = 73;
+    // What it may call.
+    pub const SECCOMP: u16 = 90;
+    pub const SECCOMP_FLAGS: u16 = 91;
+    pub const SECCOMP_LISTENER: u16 = 92;
     // Only in the SETUP message, never stored: what the parent found on this host.
     pub const HIERARCHY: u16 = 100;
     pub const TASKS_FDS: u16 = 101;

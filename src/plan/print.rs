@@ -20,10 +20,11 @@ enum How {
     Number,
     Signed,
     Flag,
+    Program,
     Noun(&'static Table),
 }
 
-use How::{Flag, Number, Signed, Text};
+use How::{Flag, Number, Program, Signed, Text};
 
 const fn noun<'a, T: Noun<'a>>() -> How {
     How::Noun(T::TABLE)
@@ -66,6 +67,9 @@ static LINES: &[(u16, &str, How)] = &[
     (kind::PERSONALITY, "personality", Number),
     (kind::APPARMOR_PROFILE, "apparmor-profile", Text),
     (kind::SELINUX_LABEL, "selinux-label", Text),
+    (kind::SECCOMP, "seccomp", Program),
+    (kind::SECCOMP_FLAGS, "seccomp-flags", Number),
+    (kind::SECCOMP_LISTENER, "seccomp-listener", noun::<process::Listener<'_>>()),
     (kind::HOOK, "hook", noun::<hook::Hook<'_>>()),
     (kind::CGROUPS_PATH, "cgroups-path", Text),
     (kind::CGROUP_MANAGER_DISABLED, "cgroup-manager-disabled", Flag),
@@ -101,6 +105,7 @@ fn line(attr: Attr<'_>, f: &mut dyn Write) -> Result<()> {
         Number => write(f, name, format_args!(" {}", attr.u32().map_err(broken)?)),
         Signed => write(f, name, format_args!(" {}", attr.i64().map_err(broken)?)),
         Flag => write(f, name, format_args!("")),
+        Program => write(f, name, format_args!(" instructions={}", attr.bytes().len() / 8)),
         How::Noun(table) => {
             let mut room = MaybeUninit::uninit();
             let noun = table.parse(attr.attrs(), &mut room).map_err(broken)?;

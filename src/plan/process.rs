@@ -56,3 +56,13 @@ noun! {
         2 value: &'a CStr,
     }
 }
+
+noun! {
+    /// Who answers for calls under SCMP_ACT_NOTIFY.
+    kind::SECCOMP_LISTENER => Listener<'a> {
+        /// The agent's socket.
+        1 path: &'a CStr,
+        /// What it is told besides.
+        2 metadata: Option<&'a CStr>,
+    }
+}

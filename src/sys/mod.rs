@@ -15,6 +15,7 @@ pub mod mount;
 pub mod pidfd;
 pub mod process;
 pub mod scheduling;
+pub mod seccomp;
 pub mod signal;
 pub mod signalfd;
 pub mod stdio;

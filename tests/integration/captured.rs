@@ -38,12 +38,6 @@ fn bundle(text: &str) -> Bundle {
     bundle
 }
 
-fn without_seccomp(text: &str) -> Bundle {
-    let mut bundle = bundle(text);
-    bundle.config["linux"].as_object_mut().unwrap().remove("seccomp");
-    bundle
-}
-
 #[test]
 fn what_callers_write_runs() {
     let control = |name: &str| host::controller(name).is_some();
@@ -51,7 +45,7 @@ fn what_callers_write_runs() {
         skip!("the callers' limits need the memory and pids controllers");
     }
     for (caller, text) in CAPTURED {
-        let facts = without_seccomp(text).facts();
+        let facts = bundle(text).facts();
         assert_eq!(&facts["pid"], "1", "{caller}");
         assert!(facts["cap.effective"].starts_with("0 1 3 "), "{caller}: {}", &facts["cap.effective"]);
         assert_eq!(&facts["fds"], "0 1 2", "{caller}");
@@ -65,7 +59,7 @@ fn zero_for_a_limit_that_was_not_asked_for_sets_nothing() {
         skip!("no cgroup v1 cpu controller here");
     }
     let docker = CAPTURED.iter().find(|(caller, _)| *caller == "docker").unwrap().1;
-    let mut bundle = without_seccomp(docker);
+    let mut bundle = bundle(docker);
     assert_eq!(bundle.config["linux"]["resources"]["cpu"]["shares"], 0);
     let mount = host::controller("cpu").unwrap();
     let question = format!("read {}/cpu.shares", mount.display());
@@ -77,20 +71,10 @@ fn zero_for_a_limit_that_was_not_asked_for_sets_nothing() {
 fn what_callers_write_is_planned_without_an_effect() {
     only_ours!("it is our own flag");
     for (_, text) in CAPTURED {
-        let bundle = without_seccomp(text);
+        let bundle = bundle(text);
         bundle.write();
         let dir = bundle.dir.to_str().unwrap();
         bundle.runtime(&["run", "--dry-run", "--bundle", dir, &bundle.id]).ok();
         bundle.nothing_left();
-    }
-}
-
-#[test]
-fn what_callers_write_is_refused_by_name_while_seccomp_is_not_built() {
-    only_ours!("the oracles have seccomp");
-    for (caller, text) in CAPTURED.iter().filter(|(_, text)| text.contains("\"seccomp\"")) {
-        let out = bundle(text).run();
-        assert!(out.stderr.contains("linux.seccomp"), "{caller}: {}", out.stderr);
-        out.refused(&["linux.seccomp"]);
     }
 }

@@ -179,7 +179,6 @@ fn what_is_not_built_is_refused_by_name() {
     only_ours!("it is about what a later issue builds");
     type Change = fn(&mut serde_json::Value);
     let fields: &[(&str, Change)] = &[
-        ("linux.seccomp", |c| c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW"})),
         ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
         ("linux.netDevices", |c| c["linux"]["netDevices"] = json!({"eth9": {}})),
     ];

@@ -54,6 +54,8 @@ pub struct Request<'a> {
     pub cgroups_disabled: bool,
     /// The runtime's effective user is not root.
     pub rootless: bool,
+    /// `linux.seccomp` as code, if there is any, and its flags.
+    pub filter: Option<(&'a [u8], u32)>,
 }
 
 /// A translation on its way.
@@ -111,7 +113,7 @@ impl Translation<'_, '_> {
         config.locate()?;
         let mut linux = oci::Linux::of(config.linux());
         linux.locate()?;
-        self.refuse_unbuilt(&[linux.seccomp(), linux.intel_rdt(), linux.net_devices()])?;
+        self.refuse_unbuilt(&[linux.intel_rdt(), linux.net_devices()])?;
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
@@ -127,6 +129,7 @@ impl Translation<'_, '_> {
         self.process(config.process())?;
         self.memory_policy(linux.memory_policy())?;
         self.personality(linux.personality())?;
+        self.seccomp(linux.seccomp())?;
         self.hooks(config.hooks())?;
         self.cgroup(&linux)
     }

@@ -1,13 +1,13 @@
 //! `process`: what runs, as whom, with what rights.
 
 use super::Translation;
-use super::strings::{PATH, absolute, put, said, sound};
+use super::strings::{MOST, PATH, absolute, put, said, sound};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
 use crate::plan::kind;
 use crate::plan::names::{self, find_text};
-use crate::plan::process::{Capabilities, Rlimit, Terminal, User};
+use crate::plan::process::{Capabilities, Listener, Rlimit, Terminal, User};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
@@ -54,6 +54,29 @@ impl Translation<'_, '_> {
         }
         if self.request.no_new_keyring {
             self.writer.flag(kind::NO_NEW_KEYRING);
+        }
+        sound(&self.writer, node)
+    }
+
+    /// The filter, and its agent if there is one.
+    #[inline(never)]
+    pub(super) fn seccomp(&mut self, node: &Node<'_>) -> Result<()> {
+        let Some((program, flags)) = self.request.filter else { return Ok(()) };
+        self.writer.bytes(kind::SECCOMP, program);
+        self.writer.u32(kind::SECCOMP_FLAGS, flags);
+        let mut seccomp = oci::Seccomp::of(node);
+        seccomp.locate()?;
+        let mut room = &mut *self.scratch;
+        let metadata = match said(seccomp.listener_metadata())? {
+            Some(text) => Some(text.c_str(MOST, &mut room)?),
+            None => None,
+        };
+        if let Some(text) = said(seccomp.listener_path())? {
+            absolute(&text)?;
+            let path = text.c_str(PATH, &mut room)?;
+            put(&mut self.writer, node, Listener { path, metadata })?;
+        } else if metadata.is_some() {
+            return Err(seccomp.listener_metadata().refuse("only with a listenerPath"));
         }
         sound(&self.writer, node)
     }

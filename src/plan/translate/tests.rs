@@ -18,6 +18,7 @@ const REQUEST: Request<'static> = Request {
     notify: None,
     cgroups_disabled: false,
     rootless: false,
+    filter: None,
 };
 
 /// The message of a configuration and the warnings, or the error.
@@ -65,18 +66,30 @@ fn what_docker_writes_becomes_its_golden_plan() {
 
 /// Captured from the callers themselves (tests/data/README.md).
 #[test]
-fn what_callers_write_is_accepted_or_refused_by_the_field_that_is_not_built() {
-    let seccomp = Some("config.json: linux.seccomp: not supported by this build yet");
-    for (config, refused) in [
-        (include_str!("../../../tests/data/containerd.json"), None),
-        (include_str!("../../../tests/data/docker.json"), seccomp),
-        (include_str!("../../../tests/data/podman.json"), seccomp),
-        (include_str!("../../../tests/data/buildah.json"), seccomp),
+fn what_callers_write_is_accepted() {
+    for config in [
+        include_str!("../../../tests/data/containerd.json"),
+        include_str!("../../../tests/data/docker.json"),
+        include_str!("../../../tests/data/podman.json"),
+        include_str!("../../../tests/data/buildah.json"),
     ] {
-        assert_eq!(message(config, &REQUEST).err().as_deref(), refused);
-        let rest = message(&config.replace("\"seccomp\"", "\"unknown\""), &REQUEST).unwrap();
-        assert_eq!(rest.1, Vec::<String>::new());
+        assert_eq!(message(config, &REQUEST).unwrap().1, Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_filter_is_in_the_plan_with_its_agent() {
+    let config = BASE.replace(
+        "\"namespaces\"",
+        "\"seccomp\": {\"listenerPath\": \"/a\", \"listenerMetadata\": \"m\"}, \"namespaces\"",
+    );
+    let request = Request { filter: Some((&[6, 0, 0, 0, 0, 0, 0, 0], 12)), ..REQUEST };
+    let text = printed(&message(&config, &request).unwrap().0).unwrap();
+    assert!(text.contains("seccomp instructions=1\nseccomp-flags 12\nseccomp-listener path=/a metadata=m\n"));
+    let relative = config.replace("\"/a\"", "\"a\"");
+    assert!(message(&relative, &request).unwrap_err().contains("linux.seccomp.listenerPath: "));
+    let nowhere = config.replace("\"/a\"", "null");
+    assert!(message(&nowhere, &request).unwrap_err().contains("linux.seccomp.listenerMetadata: "));
 }
 
 #[test]
@@ -366,7 +379,6 @@ refused! {
     a_unified_file_elsewhere_is_refused: "\"namespaces\"" => "\"resources\": {\"unified\": {\"../cgroup.procs\": \"1\"}}, \"namespaces\"",
         "linux.resources.unified.../cgroup.procs: not the name of a file";
 
-    seccomp_is_refused_by_name: "\"namespaces\"" => "\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\"}, \"namespaces\"", "linux.seccomp: not supported by this build yet";
     an_unknown_memory_policy_is_refused: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_NEAR\"}, \"namespaces\"", "linux.memoryPolicy.mode: unknown name";
     intel_rdt_is_refused_by_name: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"x\"}, \"namespaces\"", "linux.intelRdt: not supported by this build yet";
     net_devices_are_refused_by_name: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: not supported by this build yet";

@@ -1,0 +1,39 @@
+//! Puts init under the plan's filter.
+
+use nsenter::attr::{HEADER, Writer};
+use nsenter::sync::{Channel, Fds, Kind};
+use rustix::fd::AsRawFd;
+
+use crate::confine::capability;
+use crate::error::{Context, Result};
+use crate::plan::{self, Plan, kind};
+use crate::sys;
+
+/// While the right to do it is there: without no_new_privs that is CAP_SYS_ADMIN, which the process may not have. Whatever follows
+/// is under the filter already, as with runc.
+pub fn load_privileged(plan: &Plan<'_>, channel: Channel) -> Result<()> {
+    if plan.has(kind::SECCOMP)? && !plan.has(kind::NO_NEW_PRIVILEGES)? {
+        // Taking on another user has emptied the effective set.
+        capability::raise()?;
+        load(plan, channel)?;
+    }
+    Ok(())
+}
+
+/// As late as possible, so that the profile need not allow what only init does: with no_new_privs anybody may.
+pub fn load_late(plan: &Plan<'_>, channel: Channel) -> Result<()> {
+    if plan.has(kind::NO_NEW_PRIVILEGES)? { load(plan, channel) } else { Ok(()) }
+}
+
+fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
+    let Some(program) = plan.all(kind::SECCOMP).next().transpose()? else { return Ok(()) };
+    let flags = plan.u32(kind::SECCOMP_FLAGS)?.unwrap_or(0);
+    let listener = sys::seccomp::load(program.bytes(), flags).context("seccomp", "linux.seccomp")?;
+    let Some(listener) = listener else { return Ok(()) };
+    // The one call that nobody could allow yet. From then on there is somebody to answer, also for what we do.
+    let mut message = [0; HEADER];
+    let message = Writer::new(&mut message, Kind::Listener as u16).finish().map_err(plan::broken)?;
+    channel.send_with_fds(message, &[listener.as_raw_fd()])?;
+    // No process may run whose calls nobody will answer.
+    Ok(channel.expect(Kind::ListenerDone, &mut Fds::default())?)
+}
