@@ -2,6 +2,7 @@
 # The bench: us, bare kernel calls, runc, crun and bubblewrap on one bundle, as root.
 #
 #   sh tests/bench.sh [--smoke] [--runs N] [--idle-runs N] [--idle MS] [--only NAME,NAME]
+#   sh tests/bench.sh --exec ...    the same of `exec`: one more process in a container that waits
 #   sh tests/bench.sh --verify    compares the container of the bare calls with runc's and ours
 #   taskset -c 0 sh tests/bench.sh    on one core
 cd "$(dirname "$0")/.." && . tests/env.sh
@@ -21,6 +22,10 @@ if [ "${1:-}" != --verify ]; then
     for directory in bin proc sys dev; do mkdir -p "$bundle/rootfs/$directory"; done
     cp "$programs/true" "$bundle/rootfs/bin/true"
     oci_config '[ "/bin/true" ]' >"$bundle/config.json"
+    rm -rf "$bundle/exec" && mkdir "$bundle/exec"
+    cp -r "$bundle/rootfs" "$bundle/exec/rootfs"
+    cp "$programs/probe" "$bundle/exec/rootfs/bin/probe"
+    oci_config '[ "/bin/probe", "sleep 86400000" ]' >"$bundle/exec/config.json"
     exec "$programs/bench" --programs "$programs" --runtime "$BUILT" --bundle "$bundle" "$@"
 fi
 
@@ -43,5 +48,20 @@ directories=$("$programs/bench" --directories)
 for runtime in runc "$BUILT"; do
     say "bare calls against $(basename "$runtime")"
     "$runtime" --root "$bundle/state" run --bundle "$bundle" "verify-$$" >"$bundle/other.report" 2>&1 </dev/null || true
+    diff "$bundle/floor.report" "$bundle/other.report" && say "the same, $(wc -l <"$bundle/floor.report") lines"
+done
+
+# What a second process sees. The bare calls and ours are in one container, runc's in another.
+oci_config '[ "/bin/sleep", "1000" ]' >"$bundle/config.json"
+for runtime in "$BUILT" runc; do
+    "$runtime" --root "$bundle/state" run --detach --bundle "$bundle" "exec-$$" >/dev/null 2>&1 </dev/null
+    say "bare calls of exec against $(basename "$runtime")"
+    pid=$("$runtime" --root "$bundle/state" state "exec-$$" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+    directories=$("$programs/bench" --directories-of "$pid" | grep "$$")
+    "$programs/floor-exec" "$pid" /report $directories >"$bundle/floor.report" 2>&1 </dev/null || true
+    "$runtime" --root "$bundle/state" exec "exec-$$" /report >"$bundle/other.report" 2>&1 </dev/null || true
+    "$runtime" --root "$bundle/state" delete --force "exec-$$"
+    # The session is the process's number.
+    sed -i /NSsid/d "$bundle/floor.report" "$bundle/other.report"
     diff "$bundle/floor.report" "$bundle/other.report" && say "the same, $(wc -l <"$bundle/floor.report") lines"
 done

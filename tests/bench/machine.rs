@@ -10,11 +10,11 @@ pub fn hybrid() -> bool {
     Path::new("/sys/fs/cgroup/unified/cgroup.procs").exists()
 }
 
-/// The directories in which a container's cgroups belong, below this process's own: one per v1 hierarchy, then
-/// cgroup v2's where there is one.
-pub fn cgroup_directories() -> Vec<String> {
+/// A process's cgroups (`self` or a pid): one directory per v1 hierarchy, then cgroup v2's where there is one. This process's own are
+/// those in which a container's belong.
+pub fn cgroup_directories(process: &str) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
     let mut found = Vec::new();
     for kind in ["cgroup", "cgroup2"] {
         for line in mounts.lines() {

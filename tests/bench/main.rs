@@ -1,4 +1,5 @@
-//! The bench: one start of `runc spec`'s default container, by us, by bare kernel calls, and by others.
+//! The bench: one start of `runc spec`'s default container, by us, by bare kernel calls, and by others; with `--exec`,
+//! one more process in such a container.
 //!
 //! Each contender runs in blocks of its own, because in a benchmark that takes turns whoever comes after a slow
 //! write to `cgroup.procs` looks fast; and both back to back and with the machine idle before each run, because a
@@ -7,6 +8,7 @@
 
 #![allow(unsafe_code)]
 
+mod exec;
 mod machine;
 
 use std::os::unix::process::CommandExt;
@@ -28,6 +30,7 @@ struct Options {
     idle_runs: usize,
     idle_ms: usize,
     only: Option<String>,
+    exec: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -39,18 +42,27 @@ fn options() -> Result<Options, String> {
         idle_runs: 60,
         idle_ms: 200,
         only: None,
+        exec: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
         if flag == "--directories" {
-            println!("{}", machine::cgroup_directories().join("\n"));
+            println!("{}", machine::cgroup_directories("self").join("\n"));
             std::process::exit(0);
+        }
+        if flag == "--exec" {
+            options.exec = true;
+            continue;
         }
         if flag == "--smoke" {
             (options.runs, options.idle_runs, options.idle_ms) = (4, 4, 20);
             continue;
         }
         let value = arguments.next().ok_or(format!("{flag}: needs a value"))?;
+        if flag == "--directories-of" {
+            println!("{}", machine::cgroup_directories(&value).join("\n"));
+            std::process::exit(0);
+        }
         let number = || value.parse().map_err(|_| format!("{flag}: {value}: not a number"));
         match flag.as_str() {
             "--programs" => options.programs = value.into(),
@@ -89,7 +101,7 @@ fn contenders(options: &Options) -> Vec<Contender> {
     };
     let mut floor = vec![options.programs.join("floor").display().to_string(), rootfs.clone(), id("floor")];
     floor.push("/bin/true".into());
-    floor.extend(machine::cgroup_directories());
+    floor.extend(machine::cgroup_directories("self"));
 
     let mut all = vec![
         Contender { name: "bare calls", command: floor, hide_unified: false },
@@ -115,6 +127,11 @@ fn contenders(options: &Options) -> Vec<Contender> {
         command.extend(mounts.split_whitespace().map(String::from));
         all.push(Contender { name: "bubblewrap", command, hide_unified: false });
     }
+    keep(options, all)
+}
+
+/// Those that were asked for.
+fn keep(options: &Options, mut all: Vec<Contender>) -> Vec<Contender> {
     all.retain(|one| options.only.as_ref().is_none_or(|only| only.split(',').any(|name| name == one.name)));
     all
 }
@@ -233,13 +250,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let all = contenders(&options);
+    let targets = if options.exec { exec::targets(&options) } else { Ok(Vec::new()) };
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(reason) => {
+            eprintln!("bench: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let all = if options.exec { exec::contenders(&options, &targets) } else { contenders(&options) };
     machine::print_conditions(&all.iter().map(|one| one.command[0].as_str()).collect::<Vec<_>>());
     let (runs, idle_runs, idle_ms) = (options.runs, options.idle_runs, options.idle_ms);
     let tight =
         measure(&options, &all, runs, 0, &format!("back to back, {runs} runs in {ROUNDS} blocks each"));
     let title = format!("{idle_ms} ms idle before each of {idle_runs} runs in {ROUNDS} blocks each");
     let idle = measure(&options, &all, idle_runs, idle_ms, &title);
+    drop(targets);
     for name in ["minirunc", "runc", "crun"] {
         let _ = std::fs::remove_dir_all(state_root(name));
     }

@@ -12,6 +12,8 @@ use minirunc_tests::{host, not_for};
 use serde_json::{Value, json};
 
 use crate::inherit::{close, leak};
+use crate::sockets::{Caller, screen};
+use crate::terminal::Terminal;
 
 /// A container that sleeps, and what is executed in it.
 pub struct Target(pub Bundle);
@@ -408,4 +410,157 @@ fn what_is_written_in_the_bundle_later_has_no_effect() {
     target.0.config["process"]["env"] = json!(["PATH=/", "LATER=1"]);
     target.0.write();
     assert!(!target.facts(&[], &[]).has("env.LATER"));
+}
+
+#[test]
+fn a_created_container_takes_a_process_and_can_still_be_started() {
+    let bundle = Bundle::with(|c| c["process"]["args"] = json!(["/probe", "sleep 600000"]));
+    crate::life::create(&bundle, &[]).ok();
+    let target = Target(bundle);
+    assert_eq!(&target.facts(&[], &[])["hostname"], "runc");
+    assert_eq!(crate::life::status(&target.0), "created");
+    crate::life::start(&target.0).ok();
+    assert_eq!(&target.facts(&[], &[])["hostname"], "runc");
+}
+
+#[test]
+fn a_paused_container_takes_a_process_only_when_told_and_runs_it_when_resumed() {
+    let target = Target::new();
+    target.0.runtime(&["pause", &target.0.id]).ok();
+    let out = target.exec(&[], &["/probe"]);
+    out.ended(255).says("cannot exec in a paused container (use --ignore-paused to override)");
+    let waiting = target.0.start(target.0.command(&["exec", "--ignore-paused", &target.0.id, "/probe"]));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!waiting.stdout().contains("uid="), "it ran while paused");
+    target.0.runtime(&["resume", &target.0.id]).ok();
+    waiting.finish().facts();
+}
+
+#[test]
+fn a_cgroup_below_the_containers_is_entered_when_asked_for() {
+    if !host::v1() {
+        minirunc_tests::skip!("no cgroup v1");
+    }
+    let target = Target::new();
+    for directory in host::cgroup_directories(&target.0.id) {
+        fs::create_dir(directory.join("below")).unwrap();
+        if directory.starts_with("/sys/fs/cgroup/cpuset") {
+            for name in ["cpuset.cpus", "cpuset.mems"] {
+                fs::write(directory.join("below").join(name), fs::read(directory.join(name)).unwrap())
+                    .unwrap();
+            }
+        }
+    }
+    let cgroups = |flags: &[&str]| {
+        let file = target.0.path("pid");
+        let _ = fs::remove_file(&file);
+        target.exec(&[flags, &["-d", "--pid-file", &file]].concat(), &["/probe", "sleep 600000"]).ok();
+        let pid: i32 = fs::read_to_string(&file).unwrap().parse().unwrap();
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        // SAFETY: the process that was just started for this.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        until(|| (!Path::new(&format!("/proc/{pid}/cgroup")).exists()).then_some(()));
+        text.lines().filter(|line| line.ends_with("/below")).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(cgroups(&[]), Vec::<String>::new());
+    assert!(cgroups(&["--cgroup", "below"]).len() >= 3);
+    let some = cgroups(&["--cgroup", "freezer,pids:below", "--cgroup", "memory:/below"]);
+    let named: Vec<_> = some.iter().filter_map(|line| line.split(':').nth(1)).collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    for wrong in ["absent", "../", "../../", "nothing:below", "freezer:below:x"] {
+        target.exec(&["--cgroup", wrong], &["/probe"]).ended(255);
+    }
+    for directory in host::cgroup_directories(&target.0.id) {
+        until(|| fs::remove_dir(directory.join("below")).ok());
+    }
+}
+
+#[test]
+fn processors_are_those_of_the_exec_affinity() {
+    not_for!("runc", "1.1 has no execCPUAffinity");
+    let target = Target::with(|c| c["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "1"}));
+    if host_processors() < 2 {
+        minirunc_tests::skip!("one processor");
+    }
+    assert_eq!(&target.facts(&[], &["cpus"])["cpus"], "1");
+    let path = target.process(|p| {
+        p["args"] = json!(["/probe", "cpus"]);
+        p["execCPUAffinity"] = json!({"initial": "1"});
+    });
+    assert_eq!(&target.0.runtime(&["exec", "-p", &path, &target.0.id]).facts()["cpus"], "1");
+}
+
+fn host_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[test]
+fn many_processes_at_once_do_not_hinder_each_other() {
+    let target = Target::new();
+    let running: Vec<_> = (0..20)
+        .map(|n| {
+            target.0.start(target.0.command(&["exec", &target.0.id, "/probe", &format!("exit {}", 100 + n)]))
+        })
+        .collect();
+    for (n, one) in running.into_iter().enumerate() {
+        one.finish().ended(100 + n as i32);
+    }
+}
+
+#[test]
+fn a_terminal_is_the_containers_own_and_has_the_outer_ones_size() {
+    let target = Target::new();
+    let questions = ["foreground", "winsize", "readlink /proc/self/fd/0", "line"];
+    let args: Vec<&str> = [&["exec", "-t", "-u", "1000", &target.0.id, "/probe"], &questions[..]].concat();
+    let mut terminal = Terminal::of(target.0.command(&args));
+    terminal.until("readlink /proc/self/fd/0=");
+    terminal.type_in("hello\r");
+    assert_eq!(terminal.end(), 0);
+    let facts = terminal.facts();
+    assert_eq!((&facts["tty.0"], &facts["tty.1"], &facts["tty.2"]), ("1", "1", "1"));
+    assert_eq!(facts["foreground"], facts["pid"]);
+    assert_eq!((&facts["winsize"], &facts["line"]), ("33x111", "hello\n"));
+    assert!(facts["readlink /proc/self/fd/0"].starts_with("/dev/pts/"));
+}
+
+#[test]
+fn the_terminal_of_the_containers_first_process_is_not_taken_over() {
+    let target = Target::new();
+    let path = target.process(|p| p["terminal"] = json!(true));
+    let out = target.0.runtime(&["exec", "-d", "-p", &path, &target.0.id]);
+    out.ended(255).says("cannot allocate tty if runc will detach without setting console socket");
+    let out = target.exec(&["--console-socket", "/nowhere"], &["/probe"]);
+    out.ended(255).says("cannot use console socket if runc will not detach or allocate tty");
+}
+
+#[test]
+fn a_detached_process_sends_its_terminal_in_one_message() {
+    let target = Target::new();
+    let caller = Caller::new(&target.0, "console");
+    let path = target.process(|p| {
+        p["terminal"] = json!(true);
+        p["consoleSize"] = json!({"height": 20, "width": 60});
+        p["args"] = json!(["/probe", "winsize"]);
+    });
+    let flags =
+        [&["exec", "-d", "-p", &path][..], &caller.flag("--console-socket"), &[&target.0.id]].concat();
+    target.0.runtime(&flags).ok();
+    let screen = screen(caller.message().expect("a message").only());
+    let facts = Facts::parse(&screen);
+    assert_eq!((&facts["tty.0"], &facts["winsize"]), ("1", "20x60"));
+}
+
+#[test]
+fn the_pidfd_socket_gets_a_pidfd_of_the_process() {
+    use std::os::fd::AsRawFd;
+    not_for!("runc", "1.1 has no pidfd socket");
+    let target = Target::new();
+    let caller = Caller::new(&target.0, "pidfd");
+    let file = target.0.path("pid");
+    let flags = [&["-d", "--pid-file", &file][..], &caller.flag("--pidfd-socket")].concat();
+    target.exec(&flags, &["/probe", "sleep 600000"]).ok();
+    let pidfd = caller.message().expect("a message").only();
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+    let pid = fs::read_to_string(&file).unwrap();
+    assert!(info.contains(&format!("Pid:\t{pid}\n")), "{info}");
 }

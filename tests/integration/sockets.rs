@@ -17,32 +17,32 @@ use serde_json::json;
 use crate::life::{create, start, until};
 
 /// A caller's socket.
-struct Caller {
+pub struct Caller {
     listener: UnixListener,
     path: PathBuf,
 }
 
 /// What came in one recvmsg(2).
-struct Message {
+pub struct Message {
     payload: Vec<u8>,
     fds: Vec<OwnedFd>,
     stream: UnixStream,
 }
 
 impl Caller {
-    fn new(bundle: &Bundle, name: &str) -> Self {
+    pub fn new(bundle: &Bundle, name: &str) -> Self {
         let path = bundle.dir.join(name);
         let listener = UnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self { listener, path }
     }
 
-    fn flag<'a>(&'a self, name: &'a str) -> [&'a str; 2] {
+    pub fn flag<'a>(&'a self, name: &'a str) -> [&'a str; 2] {
         [name, self.path.to_str().unwrap()]
     }
 
     /// What has been sent by now: the runtime has exited.
-    fn message(&self) -> Option<Message> {
+    pub fn message(&self) -> Option<Message> {
         let (stream, _) = self.listener.accept().ok()?;
         let mut payload = vec![0u8; 4096];
         let mut control = [0u64; 64];
@@ -74,7 +74,7 @@ impl Caller {
 impl Message {
     /// The one descriptor of the one message.
     #[track_caller]
-    fn only(mut self) -> OwnedFd {
+    pub fn only(mut self) -> OwnedFd {
         assert!(!self.payload.is_empty() && self.payload.len() < 4096, "{:?}", self.payload);
         assert_eq!(self.fds.len(), 1);
         self.stream.set_nonblocking(false).unwrap();
@@ -90,7 +90,7 @@ fn terminal(questions: &[&str]) -> Bundle {
 }
 
 /// What the container prints on the other side of its terminal, to the end.
-fn screen(master: OwnedFd) -> String {
+pub fn screen(master: OwnedFd) -> String {
     let (mut master, mut seen, began) = (File::from(master), vec![], Instant::now());
     loop {
         let mut chunk = [0; 4096];

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use minirunc_tests::bundle::Bundle;
@@ -32,6 +32,11 @@ fn size(fd: i32, rows: u16, columns: u16) {
 impl Terminal {
     pub fn new(bundle: &Bundle) -> Self {
         bundle.write();
+        Self::of(bundle.run_command(&[]))
+    }
+
+    /// With this command in its foreground.
+    pub fn of(mut command: Command) -> Self {
         let (mut master, mut slave) = (-1, -1);
         // SAFETY: openpty(3) fills both; the other pointers may be null.
         let r = unsafe {
@@ -52,7 +57,6 @@ impl Terminal {
             (File::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
         };
         size(slave.as_raw_fd(), 33, 111);
-        let mut command = bundle.run_command(&[]);
         command.env("TERM", "xterm");
         command
             .stdin(slave.try_clone().unwrap())
@@ -71,8 +75,12 @@ impl Terminal {
         }
     }
 
+    pub fn type_in(&mut self, text: &str) {
+        self.master.write_all(text.as_bytes()).unwrap();
+    }
+
     #[track_caller]
-    fn until(&mut self, text: &str) {
+    pub fn until(&mut self, text: &str) {
         let start = Instant::now();
         while !self.seen.contains(text) {
             assert!(start.elapsed() < patience(), "waited for {text:?} in {:?}", self.seen);
@@ -108,7 +116,7 @@ impl Terminal {
         }
     }
 
-    fn facts(&self) -> Facts {
+    pub fn facts(&self) -> Facts {
         Facts::parse(&self.seen)
     }
 }
@@ -196,7 +204,7 @@ fn what_is_typed_arrives_and_the_outer_terminal_is_raw_meanwhile() {
         terminal.raw()
     });
     assert!(raw, "the outer terminal is not in raw mode");
-    terminal.master.write_all(b"typed in\r").unwrap();
+    terminal.type_in("typed in\r");
     assert_eq!(terminal.end(), 0, "{}", terminal.seen);
     assert_eq!(&terminal.facts()["line"], "typed in\n");
     assert!(!terminal.raw(), "the outer terminal was not restored");
