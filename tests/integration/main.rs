@@ -11,6 +11,7 @@ mod cgroup;
 mod cgroup_mount;
 mod confine;
 mod cve;
+mod documents;
 mod events;
 mod exec;
 mod features;

@@ -9,6 +9,7 @@
 
 pub mod attack;
 pub mod bundle;
+pub mod documents;
 pub mod facts;
 pub mod host;
 pub mod names;
