@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::oci;
 use crate::plan::hook::STAGES;
 use crate::plan::names::{CAPABILITIES, MEMORY_FLAGS, MEMORY_MODES, NAMESPACES};
+use crate::seccomp;
 
 pub const COMMAND: Command =
     Command { name: "features", operands: "", help: "print what this build can do as JSON", flags: &[], run };
@@ -30,7 +31,19 @@ static FEATURES: &[Piece] = &[
     Names(CAPABILITIES),
     Text(concat!(
         r#"],"cgroup":{"v1":true,"v2":true,"systemd":false,"systemdUser":false,"rdma":true},"#,
-        r#""seccomp":{"enabled":false},"apparmor":{"enabled":true},"selinux":{"enabled":true},"#,
+        r#""seccomp":{"enabled":true,"actions":["#,
+    )),
+    Names(seccomp::ACTIONS),
+    Text(r#"],"operators":["#),
+    Strings(seccomp::OPERATORS),
+    Text(r#"],"archs":["#),
+    Strings(seccomp::ARCHITECTURES),
+    Text(r#"],"knownFlags":["#),
+    Names(seccomp::FLAGS),
+    Text(r#"],"supportedFlags":["#),
+    Names(seccomp::FLAGS),
+    Text(concat!(
+        r#"]},"apparmor":{"enabled":true},"selinux":{"enabled":true},"#,
         r#""intelRdt":{"enabled":false},"memoryPolicy":{"modes":["#,
     )),
     Names(MEMORY_MODES),
