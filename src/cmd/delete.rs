@@ -1,6 +1,6 @@
 //! `delete`: removes what is left of a container.
 
-use super::lex::{Flag, Item, Parser};
+use super::lex::{Item, Parser};
 use super::{Command, Globals, only_id, report};
 use crate::container::destroy;
 use crate::container::store::MISSING;
@@ -10,7 +10,8 @@ pub const COMMAND: Command = Command {
     name: "delete",
     operands: "ID",
     help: "remove a container that has stopped",
-    flags: &[Flag { name: "force", letter: Some(b'f'), value: None, help: "kill it first if it still runs" }],
+    flags: "\
+    force,f: kill it first if it still runs\n",
     run,
 };
 

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::Write;
 
-use super::lex::{Flag, Item, Parser};
+use super::lex::{Item, Parser};
 use super::{Command, Globals, only_id, output};
 use crate::container::events::{Event, Events};
 use crate::error::{Error, Result};
@@ -14,10 +14,9 @@ pub const COMMAND: Command = Command {
     name: "events",
     operands: "ID",
     help: "print statistics of a container at intervals, and when memory runs out",
-    flags: &[
-        Flag { name: "interval", letter: None, value: Some("TIME"), help: "between statistics (5s)" },
-        Flag { name: "stats", letter: None, value: None, help: "print them once" },
-    ],
+    flags: "\
+    interval TIME: between statistics (5s)\n\
+    stats: print them once\n",
     run,
 };
 

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use nsenter::attr::{Message, Writer};
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::{Command, Globals, report};
 use crate::container::attend::Signals;
 use crate::container::exec::Order;
@@ -19,65 +19,24 @@ pub const COMMAND: Command = Command {
     name: "exec",
     operands: "ID COMMAND [ARG...]",
     help: "run another process in a container",
-    flags: &[
-        Flag {
-            name: "process",
-            letter: Some(b'p'),
-            value: Some("FILE"),
-            help: "all of the process, as JSON",
-        },
-        Flag { name: "cwd", letter: None, value: Some("DIR"), help: "its working directory" },
-        Flag {
-            name: "env",
-            letter: Some(b'e'),
-            value: Some("NAME=VALUE"),
-            help: "one more variable (repeatable)",
-        },
-        Flag { name: "tty", letter: Some(b't'), value: None, help: "a terminal of its own" },
-        Flag { name: "user", letter: Some(b'u'), value: Some("UID[:GID]"), help: "another user" },
-        Flag {
-            name: "additional-gids",
-            letter: Some(b'g'),
-            value: Some("GID"),
-            help: "one more group (repeatable)",
-        },
-        Flag {
-            name: "cap",
-            letter: Some(b'c'),
-            value: Some("CAP"),
-            help: "one more capability (repeatable)",
-        },
-        Flag { name: "no-new-privs", letter: None, value: None, help: "no program may add privileges" },
-        Flag { name: "detach", letter: Some(b'd'), value: None, help: "leave it running" },
-        Flag { name: "pid-file", letter: None, value: Some("FILE"), help: "write its pid there" },
-        Flag {
-            name: "preserve-fds",
-            letter: None,
-            value: Some("N"),
-            help: "pass N more descriptors, from 3 on",
-        },
-        Flag {
-            name: "cgroup",
-            letter: None,
-            value: Some("[CONTROLLERS:]PATH"),
-            help: "a cgroup below the container's (repeatable)",
-        },
-        Flag {
-            name: "ignore-paused",
-            letter: None,
-            value: None,
-            help: "also when paused: runs once resumed",
-        },
-        Flag { name: "console-socket", letter: None, value: Some("PATH"), help: "send the terminal there" },
-        Flag {
-            name: "pidfd-socket",
-            letter: None,
-            value: Some("PATH"),
-            help: "send a pidfd of the process there",
-        },
-        Flag { name: "process-label", letter: None, value: Some("LABEL"), help: "another SELinux context" },
-        Flag { name: "apparmor", letter: None, value: Some("PROFILE"), help: "another AppArmor profile" },
-    ],
+    flags: "\
+    process,p FILE: all of the process, as JSON\n\
+    cwd DIR: its working directory\n\
+    env,e NAME=VALUE: one more variable (repeatable)\n\
+    tty,t: a terminal of its own\n\
+    user,u UID[:GID]: another user\n\
+    additional-gids,g GID: one more group (repeatable)\n\
+    cap,c CAP: one more capability (repeatable)\n\
+    no-new-privs: no program may add privileges\n\
+    detach,d: leave it running\n\
+    pid-file FILE: write its pid there\n\
+    preserve-fds N: pass N more descriptors, from 3 on\n\
+    cgroup [CONTROLLERS:]PATH: a cgroup below the container's (repeatable)\n\
+    ignore-paused: also when paused: runs once resumed\n\
+    console-socket PATH: send the terminal there\n\
+    pidfd-socket PATH: send a pidfd of the process there\n\
+    process-label LABEL: another SELinux context\n\
+    apparmor PROFILE: another AppArmor profile\n",
     run,
 };
 

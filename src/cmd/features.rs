@@ -15,7 +15,7 @@ use crate::plan::names::{CAPABILITIES, MEMORY_FLAGS, MEMORY_MODES, NAMESPACES};
 use crate::seccomp;
 
 pub const COMMAND: Command =
-    Command { name: "features", operands: "", help: "print what this build can do as JSON", flags: &[], run };
+    Command { name: "features", operands: "", help: "print what this build can do as JSON", flags: "", run };
 
 /// features.md and features-linux.md of the specification.
 static FEATURES: &[Piece] = &[

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use super::lex::{Flag, usage};
+use super::lex::{self, usage};
 use super::{COMMANDS, FLAGS, NAME, output};
 use crate::error::Result;
 use crate::oci;
@@ -40,13 +40,13 @@ pub fn about(verb: Option<&CStr>) -> Result<u8> {
     Ok(0)
 }
 
-fn flags(out: &mut impl Write, title: &str, flags: &[Flag]) -> fmt::Result {
+fn flags(out: &mut impl Write, title: &str, flags: &'static str) -> fmt::Result {
     if !flags.is_empty() {
         writeln!(out, "\n{title}:")?;
     }
-    for flag in flags {
+    for flag in lex::flags(flags) {
         match flag.letter {
-            Some(letter) => write!(out, "  -{}, ", char::from(letter))?,
+            Some(letter) => write!(out, "  -{letter}, ")?,
             None => out.write_str("      ")?,
         }
         let mut shape = heapless::String::<48>::new();

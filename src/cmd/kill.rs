@@ -1,6 +1,6 @@
 //! `kill`: a signal to a container.
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::{Command, Globals, id_and_rest};
 use crate::container::kill::{self, NOT_RUNNING};
 use crate::error::{Error, Result};
@@ -11,12 +11,8 @@ pub const COMMAND: Command = Command {
     name: "kill",
     operands: "ID [SIGNAL]",
     help: "send a signal, by number or name, to a container (SIGTERM)",
-    flags: &[Flag {
-        name: "all",
-        letter: Some(b'a'),
-        value: None,
-        help: "no error when it has stopped (its processes end with it anyway)",
-    }],
+    flags: "\
+    all,a: no error when it has stopped (its processes end with it anyway)\n",
     run,
 };
 

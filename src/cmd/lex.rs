@@ -55,11 +55,47 @@ pub struct Flag {
     /// Its name, given as `--name` or `-name`.
     pub name: &'static str,
     /// Its one-letter alias, if it has one.
-    pub letter: Option<u8>,
+    pub letter: Option<&'static str>,
     /// What its value is called in the help; none: it is a switch.
     pub value: Option<&'static str>,
     /// One line for the help.
     pub help: &'static str,
+}
+
+/// The flags of a command, one a line: `name[,letter][ VALUE]: help`. (As a table of [`Flag`] they would be four
+/// times the size.)
+pub fn flags(text: &'static str) -> impl Iterator<Item = Flag> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let (line, behind) = cut(rest, b'\n');
+        rest = behind?;
+        Some(flag(line))
+    })
+}
+
+fn flag(line: &'static str) -> Flag {
+    let (mut names, help) = cut(line, b' ');
+    let mut help = help.unwrap_or("");
+    let mut value = None;
+    match names.strip_suffix(':') {
+        Some(alone) => names = alone,
+        None => {
+            let (shape, behind) = cut(help, b' ');
+            value = shape.strip_suffix(':');
+            help = behind.unwrap_or("");
+        }
+    }
+    let (name, letter) = cut(names, b',');
+    Flag { name, letter, value, help }
+}
+
+/// What is before and what behind the first `separator`.
+#[inline(never)]
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (text.get(..at).unwrap_or(""), text.get(at + 1..)),
+        None => (text, None),
+    }
 }
 
 /// What the parser found next.
@@ -76,7 +112,7 @@ pub enum Item {
 /// Walks over the arguments of one command.
 pub struct Parser {
     arguments: Strings,
-    flags: &'static [Flag],
+    flags: &'static str,
     /// From the first operand on, everything is an operand (exec, kill, ps: the rest is not ours).
     stop: bool,
     ended: bool,
@@ -84,7 +120,7 @@ pub struct Parser {
 
 impl Parser {
     /// Flags may stand behind operands too.
-    pub fn new(arguments: Strings, flags: &'static [Flag]) -> Self {
+    pub fn new(arguments: Strings, flags: &'static str) -> Self {
         Self { arguments, flags, stop: false, ended: false }
     }
 
@@ -125,10 +161,10 @@ impl Parser {
     }
 
     fn flag(&mut self, name: &[u8], value: Option<&'static CStr>) -> Result<Item> {
-        let known = |flag: &&Flag| {
-            flag.name.as_bytes() == name || matches!((flag.letter, name), (Some(a), [b]) if a == *b)
+        let known = |flag: &Flag| {
+            flag.name.as_bytes() == name || flag.letter.is_some_and(|letter| letter.as_bytes() == name)
         };
-        let Some(flag) = self.flags.iter().find(known) else {
+        let Some(flag) = flags(self.flags).find(known) else {
             if matches!(name, b"help" | b"h") {
                 return Err(Error::refused(HELP, ""));
             }
@@ -177,11 +213,10 @@ mod tests {
     use std::ffi::CString;
     use std::vec::Vec;
 
-    const FLAGS: &[Flag] = &[
-        Flag { name: "bundle", letter: Some(b'b'), value: Some("DIR"), help: "" },
-        Flag { name: "detach", letter: Some(b'd'), value: None, help: "" },
-        Flag { name: "no-subreaper", letter: None, value: None, help: "" },
-    ];
+    const FLAGS: &str = "\
+    bundle,b DIR: x\n\
+    detach,d: x\n\
+    no-subreaper: x\n";
 
     #[allow(unsafe_code)]
     fn strings(arguments: &[&str]) -> Strings {
@@ -214,6 +249,23 @@ mod tests {
         }
         assert_eq!(parse(&["-no-subreaper"], false), Ok(std::vec![Item::Switch("no-subreaper", true)]));
         assert_eq!(parse(&["--detach=false"], false), Ok(std::vec![Item::Switch("detach", false)]));
+    }
+
+    #[test]
+    fn every_line_of_flags_says_what_it_is_for() {
+        let all = super::super::COMMANDS.iter().map(|command| command.flags).chain([super::super::FLAGS]);
+        for flag in all.flat_map(flags) {
+            assert!(
+                !flag.name.contains([' ', ':']) && flag.name.len() > 1 && !flag.help.is_empty(),
+                "{}",
+                flag.name
+            );
+            assert!(
+                flag.letter.is_none_or(|letter| letter.len() == 1) && flag.value != Some(""),
+                "{}",
+                flag.name
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::output::{Output, print};
 use super::{Command, Globals, report};
 use crate::container::query::{self, Summary};
@@ -19,10 +19,9 @@ pub const COMMAND: Command = Command {
     name: "list",
     operands: "",
     help: "list the containers",
-    flags: &[
-        Flag { name: "format", letter: Some(b'f'), value: Some("table|json"), help: "how they are shown" },
-        Flag { name: "quiet", letter: Some(b'q'), value: None, help: "print their ids only" },
-    ],
+    flags: "\
+    format,f table|json: how they are shown\n\
+    quiet,q: print their ids only\n",
     run,
 };
 
@@ -54,7 +53,8 @@ fn run(globals: &Globals, mut parser: Parser) -> Result<u8> {
             let owner = name(users, it.owner);
             writeln!(rows, "{id}\t{}\t{status}\t{bundle}\t{}\t{owner}", it.state.pid, it.created)
         });
-        print(|out| align(rows.finish(), out))?;
+        let rows = rows.finish();
+        print(|out| align(rows, out))?;
     }
     Ok(0)
 }

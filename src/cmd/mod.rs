@@ -29,7 +29,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::sys;
 use crate::sys::arguments::Strings;
 use crate::text::{Into, PathBuf, shown};
-use lex::{Flag, Item, Parser, usage};
+use lex::{Item, Parser, usage};
 
 /// The program's name in messages.
 pub const NAME: &str = "minirunc-static";
@@ -42,8 +42,8 @@ pub struct Command {
     pub operands: &'static str,
     /// What it does, for the help.
     pub help: &'static str,
-    /// What it takes.
-    pub flags: &'static [Flag],
+    /// What it takes, as [`lex::flags`] reads it.
+    pub flags: &'static str,
     /// Carries it out; the status to exit with.
     run: fn(&Globals, Parser) -> Result<u8>,
 }
@@ -68,32 +68,16 @@ pub const COMMANDS: &[&Command] = &[
 ];
 
 /// Flags before the verb.
-pub const FLAGS: &[Flag] = &[
-    Flag { name: "root", letter: None, value: Some("DIR"), help: "where containers' state is kept" },
-    Flag { name: "log", letter: None, value: Some("FILE"), help: "also append errors to FILE" },
-    Flag { name: "log-format", letter: None, value: Some("text|json"), help: "form of the records there" },
-    Flag {
-        name: "debug",
-        letter: None,
-        value: None,
-        help: "tell each step, in the log or on standard error",
-    },
-    Flag {
-        name: "cgroup-manager",
-        letter: None,
-        value: Some("cgroupfs|disabled"),
-        help: "who makes cgroups",
-    },
-    Flag { name: "systemd-cgroup", letter: None, value: None, help: "refused: systemd is not spoken yet" },
-    Flag {
-        name: "rootless",
-        letter: None,
-        value: Some("true|false|auto"),
-        help: "ignore cgroup permission errors",
-    },
-    Flag { name: "help", letter: Some(b'h'), value: None, help: "print help" },
-    Flag { name: "version", letter: Some(b'v'), value: None, help: "print the version" },
-];
+pub const FLAGS: &str = "\
+    root DIR: where containers' state is kept\n\
+    log FILE: also append errors to FILE\n\
+    log-format text|json: form of the records there\n\
+    debug: tell each step, in the log or on standard error\n\
+    cgroup-manager cgroupfs|disabled: who makes cgroups\n\
+    systemd-cgroup: refused: systemd is not spoken yet\n\
+    rootless true|false|auto: ignore cgroup permission errors\n\
+    help,h: print help\n\
+    version,v: print the version\n";
 
 /// What the global flags and the environment say.
 pub struct Globals {

@@ -49,7 +49,12 @@ impl fmt::Write for Output {
 }
 
 /// Prints what `fill` writes.
-pub fn print(fill: impl FnOnce(&mut Output) -> fmt::Result) -> Result<()> {
+pub fn print(mut fill: impl FnMut(&mut Output) -> fmt::Result) -> Result<()> {
+    print_all(&mut fill)
+}
+
+#[inline(never)]
+fn print_all(fill: &mut dyn FnMut(&mut Output) -> fmt::Result) -> Result<()> {
     let mut output = Output::new();
     fill(&mut output).map_err(|_| Error::refused("write", "standard output: not formatted"))?;
     output.flush()

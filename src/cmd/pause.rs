@@ -9,7 +9,7 @@ pub const COMMAND: Command = Command {
     name: "pause",
     operands: "ID",
     help: "stop all processes of a container until resume",
-    flags: &[],
+    flags: "",
     run,
 };
 

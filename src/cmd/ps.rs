@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::output::Output;
 use super::{Command, Globals, id_and_rest};
 use crate::container::processes::{self, Process};
@@ -21,7 +21,8 @@ pub const COMMAND: Command = Command {
     name: "ps",
     operands: "ID [PS OPTIONS]",
     help: "list the processes of a container; options of ps(1): -e -f -o a u x",
-    flags: &[Flag { name: "format", letter: Some(b'f'), value: Some("table|json"), help: "what to print" }],
+    flags: "\
+    format,f table|json: what to print\n",
     run,
 };
 

@@ -6,7 +6,7 @@ use crate::container::pause;
 use crate::error::Result;
 
 pub const COMMAND: Command =
-    Command { name: "resume", operands: "ID", help: "let a paused container go on", flags: &[], run };
+    Command { name: "resume", operands: "ID", help: "let a paused container go on", flags: "", run };
 
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let id = only_id(parser, |_| {})?;

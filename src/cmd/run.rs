@@ -7,7 +7,7 @@ use nsenter::attr::Message;
 use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::output::Output;
 use super::{Command, Globals, report};
 use crate::container::attend::Signals;
@@ -23,38 +23,36 @@ pub const COMMAND: Command = Command {
     name: "run",
     operands: "BUNDLE | ID",
     help: "run the container of a bundle",
-    flags: &FLAGS,
+    flags: FLAGS,
     run: |globals, parser| launch(globals, parser, false),
 };
 
-/// What `create` takes, too. containerd passes it `--detach`.
-pub static OF_CREATE: &[Flag] = FLAGS.split_at(8).0;
+macro_rules! of_create {
+    () => {
+        "\
+        bundle,b DIR: the bundle; then the operand is an id\n\
+        console-socket PATH: send the terminal there\n\
+        pidfd-socket PATH: send a pidfd of its process there\n\
+        pid-file FILE: write the pid of its process there\n\
+        no-pivot: move the root instead of pivot_root\n\
+        no-new-keyring: keep the caller's session keyring\n\
+        preserve-fds N: pass N more descriptors, from 3 on\n\
+        detach,d: leave it running\n"
+    };
+}
 
-/// Those of `create` come first.
-static FLAGS: [Flag; 12] = [
-    Flag {
-        name: "bundle",
-        letter: Some(b'b'),
-        value: Some("DIR"),
-        help: "the bundle; then the operand is an id",
-    },
-    Flag { name: "console-socket", letter: None, value: Some("PATH"), help: "send the terminal there" },
-    Flag {
-        name: "pidfd-socket",
-        letter: None,
-        value: Some("PATH"),
-        help: "send a pidfd of its process there",
-    },
-    Flag { name: "pid-file", letter: None, value: Some("FILE"), help: "write the pid of its process there" },
-    Flag { name: "no-pivot", letter: None, value: None, help: "move the root instead of pivot_root" },
-    Flag { name: "no-new-keyring", letter: None, value: None, help: "keep the caller's session keyring" },
-    Flag { name: "preserve-fds", letter: None, value: Some("N"), help: "pass N more descriptors, from 3 on" },
-    Flag { name: "detach", letter: Some(b'd'), value: None, help: "leave it running" },
-    Flag { name: "keep", letter: None, value: None, help: "do not remove it when it ends" },
-    Flag { name: "no-subreaper", letter: None, value: None, help: "do not adopt its orphans" },
-    Flag { name: "id", letter: None, value: Some("ID"), help: "the id; then the operand is a bundle" },
-    Flag { name: "dry-run", letter: None, value: None, help: "print the plan and do nothing" },
-];
+/// What `create` takes. containerd passes it `--detach`.
+pub const OF_CREATE: &str = of_create!();
+
+/// What `run` takes besides.
+const FLAGS: &str = concat!(
+    of_create!(),
+    "\
+    keep: do not remove it when it ends\n\
+    no-subreaper: do not adopt its orphans\n\
+    id ID: the id; then the operand is a bundle\n\
+    dry-run: print the plan and do nothing\n"
+);
 
 /// What the flags say.
 #[derive(Default)]

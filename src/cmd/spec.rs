@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 
-use super::lex::{Flag, Item, Parser, usage};
+use super::lex::{Item, Parser, usage};
 use super::pieces::Piece::{self, Gid, Rooted, Rootless, Text, Uid, Unified};
 use super::pieces::{Variant, write};
 use super::{Command, Globals};
@@ -17,11 +17,10 @@ pub const COMMAND: Command = Command {
     name: "spec",
     operands: "",
     help: "write a config.json to begin with",
-    flags: &[
-        Flag { name: "bundle", letter: Some(b'b'), value: Some("DIR"), help: "where to write it" },
-        Flag { name: "rootless", letter: None, value: None, help: "for an ordinary user" },
-        Flag { name: "from", letter: None, value: Some("FILE"), help: "refused: not built yet" },
-    ],
+    flags: "\
+    bundle,b DIR: where to write it\n\
+    rootless: for an ordinary user\n\
+    from FILE: refused: not built yet\n",
     run,
 };
 

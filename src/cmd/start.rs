@@ -9,7 +9,7 @@ pub const COMMAND: Command = Command {
     name: "start",
     operands: "ID",
     help: "start the process of a created container",
-    flags: &[],
+    flags: "",
     run,
 };
 

@@ -7,13 +7,8 @@ use crate::container::query;
 use crate::error::Result;
 use crate::wire::json::Writer;
 
-pub const COMMAND: Command = Command {
-    name: "state",
-    operands: "ID",
-    help: "print the state of a container as JSON",
-    flags: &[],
-    run,
-};
+pub const COMMAND: Command =
+    Command { name: "state", operands: "ID", help: "print the state of a container as JSON", flags: "", run };
 
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let id = only_id(parser, |_| {})?;

@@ -5,7 +5,7 @@ use core::fmt;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::lex::{Flag, Item, Parser};
+use super::lex::{Item, Parser, flags};
 use super::{Command, Globals, only_id, report};
 use crate::container::store::read_full;
 use crate::container::update;
@@ -24,36 +24,26 @@ pub const COMMAND: Command = Command {
     run,
 };
 
-const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
-    Flag { name, letter: None, value: Some(value), help }
-}
-
-const FLAGS: &[Flag] = &[
-    flag("blkio-weight", "N", "weight of block I/O, 10 to 1000"),
-    flag("cpu-burst", "US", "CPU time that may be saved up"),
-    flag("cpu-idle", "0|1", "only what others leave"),
-    flag("cpu-period", "US", "length of a period"),
-    flag("cpu-quota", "US", "CPU time in a period"),
-    flag("cpu-rt-period", "US", "length of a realtime period"),
-    flag("cpu-rt-runtime", "US", "CPU time in a realtime period"),
-    flag("cpu-share", "N", "weight of CPU time, 2 to 262144"),
-    flag("cpuset-cpus", "LIST", "which CPUs"),
-    flag("cpuset-mems", "LIST", "which memory nodes"),
-    flag("memory", "BYTES", "memory limit; -1 is none"),
-    flag("memory-reservation", "BYTES", "what memory pressure leaves"),
-    flag("memory-swap", "BYTES", "memory and swap together; -1 is no limit"),
-    flag("pids-limit", "N", "number of tasks; -1 is no limit"),
-    Flag {
-        name: "resources",
-        letter: Some(b'r'),
-        value: Some("FILE"),
-        help: "linux.resources as JSON, - is standard input; other flags are ignored",
-    },
-    flag("kernel-memory", "BYTES", "ignored, as the kernel does"),
-    flag("kernel-memory-tcp", "BYTES", "ignored"),
-    flag("l3-cache-schema", "TEXT", "refused: not built yet"),
-    flag("mem-bw-schema", "TEXT", "refused: not built yet"),
-];
+const FLAGS: &str = "\
+    blkio-weight N: weight of block I/O, 10 to 1000\n\
+    cpu-burst US: CPU time that may be saved up\n\
+    cpu-idle 0|1: only what others leave\n\
+    cpu-period US: length of a period\n\
+    cpu-quota US: CPU time in a period\n\
+    cpu-rt-period US: length of a realtime period\n\
+    cpu-rt-runtime US: CPU time in a realtime period\n\
+    cpu-share N: weight of CPU time, 2 to 262144\n\
+    cpuset-cpus LIST: which CPUs\n\
+    cpuset-mems LIST: which memory nodes\n\
+    memory BYTES: memory limit; -1 is none\n\
+    memory-reservation BYTES: what memory pressure leaves\n\
+    memory-swap BYTES: memory and swap together; -1 is no limit\n\
+    pids-limit N: number of tasks; -1 is no limit\n\
+    resources,r FILE: linux.resources as JSON, - is standard input; other flags are ignored\n\
+    kernel-memory BYTES: ignored, as the kernel does\n\
+    kernel-memory-tcp BYTES: ignored\n\
+    l3-cache-schema TEXT: refused: not built yet\n\
+    mem-bw-schema TEXT: refused: not built yet\n";
 
 /// How a flag's value is written.
 #[derive(Clone, Copy, PartialEq)]
@@ -82,13 +72,14 @@ const PLACES: [(&str, &str, Form); 14] = [
     ("pids", "limit", Form::Number),
 ];
 
-type Values = [Option<&'static CStr>; FLAGS.len()];
+/// Of all flags: the last five have no place.
+type Values = [Option<&'static CStr>; PLACES.len() + 5];
 
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
-    let mut values: Values = [None; FLAGS.len()];
+    let mut values: Values = [None; PLACES.len() + 5];
     let id = only_id(parser, |item| {
         if let Item::Flag(name, value) = item {
-            let found = FLAGS.iter().zip(&mut values).find(|(flag, _)| flag.name == name);
+            let found = flags(FLAGS).zip(&mut values).find(|(flag, _)| flag.name == name);
             // Go callers write "" for what is not given.
             found.into_iter().for_each(|(_, place)| *place = Some(value).filter(|value| !value.is_empty()));
         }
@@ -129,7 +120,9 @@ fn read<'b>(file: &CStr, memory: &'b mut [u8]) -> Result<&'b [u8]> {
 
 fn numbers(values: &Values) -> Result<[i64; PLACES.len()]> {
     let mut numbers = [0; PLACES.len()];
-    for (((number, (_, _, form)), value), flag) in numbers.iter_mut().zip(PLACES).zip(values).zip(FLAGS) {
+    for (((number, (_, _, form)), value), flag) in
+        numbers.iter_mut().zip(PLACES).zip(values).zip(flags(FLAGS))
+    {
         let Some(value) = value.filter(|_| form != Form::List) else { continue };
         let parsed = if form == Form::Bytes { text::bytes(value) } else { text::integer(value) };
         *number = parsed.ok_or_else(|| {
