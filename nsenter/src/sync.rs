@@ -18,7 +18,9 @@
 //!        | LISTENER_DONE ------------------------------>|
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
-//!      start                                            | or, where SETUP brought a gate, before it
+//!        | LEAVE -------------------------------------->|   instead, where SETUP brought a gate: init waits there
+//!
+//!      start                                            |
 //!        | START (+ socket), one datagram ------------->|   takes the place of the socket to the runtime
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve
@@ -79,6 +81,8 @@ pub enum Kind {
     Listener = 0x20,
     /// The agent has it.
     ListenerDone = 0x21,
+    /// The runtime leaves a created container, which is to wait at its gate.
+    Leave = 0x1f,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.

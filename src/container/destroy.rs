@@ -46,8 +46,9 @@ impl<'a> Container<'a> {
             Some(Cgroups::restore(&Plan::new(Message::parse(rest).map_err(plan::broken)?.0))?)
         };
         let identity = Record::load(&entry)?.and_then(|record| record.init);
+        let unrecorded = identity.is_none();
         let init = identity.and_then(|it| Some(Init { pid: it.pid, pidfd: it.open()? }));
-        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None })
+        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None, unrecorded })
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
@@ -64,11 +65,12 @@ impl<'a> Container<'a> {
         locked.and(killed).and(cgroups).and(forgotten).and(hooks)
     }
 
-    /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along.
+    /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along. Unless the runtime was
+    /// killed before it wrote down who init is.
     fn remove_cgroups(&mut self) -> Result<()> {
         let alone = self.plan.makes(libc::CLONE_NEWPID)?;
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
-        let emptied = if alone { Ok(()) } else { cgroups.kill() };
+        let emptied = if alone && !self.unrecorded { Ok(()) } else { cgroups.kill() };
         emptied.and(cgroups.destroy())
     }
 

@@ -1,8 +1,8 @@
 //! Where a created container waits for `start`.
 //!
 //! A datagram socket that `create` binds in the state directory and hands to init. It is bound under a hidden name and
-//! gets its own when init is READY: so a live init with [`GATE`] is `created`, and one with [`GATE_NEW`] is still being
-//! created (or whoever did that was killed). `start` takes the name away, under the lock, before it knocks: of two, one
+//! gets its own when all is done: so a live init with [`GATE`] is `created`, and one with [`GATE_NEW`] is still being
+//! created. `start` takes the name away, under the lock, before it knocks: of two, one
 //! comes first. It sends one datagram, START, along with the socket over which it wants to hear what comes of it.
 
 use core::ffi::CStr;
@@ -49,7 +49,7 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     let knock = Writer::new(&mut knock, Kind::Start as u16).finish().map_err(plan::broken)?;
     Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
     drop(theirs);
-    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, warn)?;
+    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, false, warn)?;
     if let Err(error) = container.run_hooks(hook::POSTSTART, b"running") {
         // The error to tell is the first one.
         let _ = container.destroy(warn);

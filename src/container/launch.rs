@@ -154,10 +154,18 @@ impl<'a> Container<'a> {
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;
-        let mut container =
-            Self { store, id: order.id, entry, plan, cgroups: None, init: None, console: None, notify: None };
-        let made = container.bring_up(order, message, warn);
-        match made.and_then(|()| container.present(sockets, order.pid_file)) {
+        let mut container = Self {
+            store,
+            id: order.id,
+            entry,
+            plan,
+            cgroups: None,
+            init: None,
+            console: None,
+            notify: None,
+            unrecorded: false,
+        };
+        match container.bring_up(order, message, sockets, warn) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let error = container.explain(error);
@@ -168,7 +176,13 @@ impl<'a> Container<'a> {
         }
     }
 
-    fn bring_up(&mut self, order: &Order<'_>, message: &[u8], warn: &mut dyn FnMut(&Error)) -> Result<()> {
+    fn bring_up(
+        &mut self,
+        order: &Order<'_>,
+        message: &[u8],
+        sockets: [Option<OwnedFd>; 2],
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
         // The state comes first, so that whatever follows can be found and cleaned up.
         let file = self.entry.write_plan(message)?;
         if let Some(address) = order.notify {
@@ -238,13 +252,18 @@ impl<'a> Container<'a> {
             self.remember()?;
         }
         order.tell(warn, "handed over to init");
-        self.converse(channel, if boot.collapsed { stage::INIT } else { stage::CHILD }, warn)?;
+        let speaker = if boot.collapsed { stage::INIT } else { stage::CHILD };
+        self.converse(channel, speaker, order.gated, warn)?;
         order.tell(warn, if order.gated { "created" } else { "started" });
-        if order.gated {
-            return self.entry.rename(GATE_NEW, GATE);
+        if !order.gated {
+            // A process that could not be told that it started must not go on (runtime-spec 1.3).
+            self.run_hooks(hook::POSTSTART, b"running")?;
+            return self.present(sockets, order.pid_file);
         }
-        // A process that could not be told that it started must not go on (runtime-spec 1.3).
-        self.run_hooks(hook::POSTSTART, b"running")
+        self.present(sockets, order.pid_file)?;
+        self.entry.rename(GATE_NEW, GATE)?;
+        // Until now init would have ended with us, so that no runtime that is killed leaves half a container.
+        Ok(channel.send_simple(Kind::Leave)?)
     }
 
     /// Tells of the process those who asked for it. Last, so that they never hear of one that then failed.
@@ -358,6 +377,7 @@ impl<'a> Container<'a> {
         &mut self,
         channel: Channel,
         mut speaker: &CStr,
+        gated: bool,
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
         let mut ready = false;
@@ -381,8 +401,9 @@ impl<'a> Container<'a> {
                     listener::deliver(&self.plan, fd, pid, (b"creating", pid))?;
                     channel.send_simple(Kind::ListenerDone)?;
                 }
+                Answer::Ready if gated => return Ok(()),
                 Answer::Ready => ready = true,
-                // By execve, or for the gate.
+                // execve closed the socket.
                 Answer::Closed if ready => return Ok(()),
                 Answer::Closed | Answer::MapPlease => return Err(silent(speaker).into()),
             }

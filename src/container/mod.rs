@@ -41,6 +41,8 @@ pub struct Container<'a> {
     init: Option<Init>,
     /// The master side of its terminal.
     pub console: Option<OwnedFd>,
+    /// Nobody has written down who its first process is.
+    unrecorded: bool,
     /// Hears of its readiness.
     notify: Option<Notify>,
 }

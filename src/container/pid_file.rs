@@ -24,6 +24,8 @@ pub fn write(path: &PathBuf, pid: i32) -> Result<()> {
         .iter()
         .try_for_each(|part| hidden.push(part))
         .map_err(|_| Error::refused("--pid-file", "longer than a path may be"))?;
+    // Of a runtime that was killed here.
+    let _ = fs::unlink(hidden.as_cstr());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file =
         fs::openat(CWD, hidden.as_cstr(), flags, Mode::from_raw_mode(0o644)).context("open", &hidden)?;
@@ -45,6 +47,7 @@ mod tests {
     fn the_number_stands_alone_and_nothing_hidden_stays() {
         let dir = std::env::temp_dir().join(std::format!("minirunc-pid-{}", std::process::id()));
         std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join(".pid"), "17 of a runtime that was killed").unwrap();
         let file = dir.join("pid");
         write(&PathBuf::from_bytes(file.to_str().unwrap().as_bytes()).unwrap(), 4711).unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), b"4711");

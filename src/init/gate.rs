@@ -28,15 +28,15 @@ const fn bits(signals: &[i32]) -> u64 {
     set
 }
 
-/// Leaves the runtime and waits at the gate for START. The gate, and then the socket that comes with START, takes the number of
+/// Lets the runtime go and waits at the gate for START. The gate, and then the socket that comes with START, takes the number of
 /// `channel`, so that what is said later goes to who is there to hear it.
 ///
 /// All signals have been blocked since before this process began. One that would have ended it ends it: `kill` works on a
 /// created container, too, and the kernel would not let the first process of a pid namespace die of its own.
 pub fn wait(channel: Channel, gate: Option<Fd>) -> Result<()> {
     let gate = descriptor::adopt(gate.ok_or_else(|| silent(c"gate"))?);
-    // Made while there is still somebody to hear of an error.
     let signals = signalfd::of(!HARMLESS).context("signalfd4", "")?;
+    channel.expect(Kind::Leave, &mut Fds::default())?;
     descriptor::replace(channel.as_raw(), &gate).context("dup3", "gate")?;
     loop {
         let mut fds = [PollFd::new(&gate, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
@@ -56,5 +56,7 @@ pub fn wait(channel: Channel, gate: Option<Fd>) -> Result<()> {
     channel.expect(Kind::Start, &mut fds)?;
     let socket = fds.take(0).ok_or_else(|| silent(c"start"))?;
     descriptor::replace(channel.as_raw(), &descriptor::adopt(socket)).context("dup3", "gate")?;
-    Ok(channel.send_simple(Kind::Ready)?)
+    // START was the decision: should who sent it be gone, there is nobody to tell, and the process runs all the same.
+    let _ = channel.send_simple(Kind::Ready);
+    Ok(())
 }

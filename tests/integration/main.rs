@@ -19,6 +19,7 @@ mod hooks;
 mod idmap;
 mod inherit;
 mod kill;
+mod killed;
 mod labels;
 mod life;
 mod list;

@@ -161,6 +161,11 @@ impl Bundle {
         running
     }
 
+    /// Counts a process of this session among those that must not be left.
+    pub fn watch(&self, session: i32) {
+        self.sessions.lock().expect("lock").insert(session);
+    }
+
     /// Starts a foreground run of the config as it is now.
     pub fn spawn(&self) -> Running {
         self.write();
