@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use minirunc::cmd::lex::Flag;
+use minirunc::cmd::lex::{self, Flag};
 use minirunc::cmd::{COMMANDS, Command, FLAGS, NAME};
 
 /// Whether the first operand of a command is a container.
@@ -13,17 +13,18 @@ fn wants_id(command: &Command) -> bool {
 
 /// Each spelling of a flag.
 fn spellings(flag: &Flag) -> Vec<String> {
-    let letter = flag.letter.map(|letter| format!("-{}", char::from(letter)));
+    let letter = flag.letter.map(|letter| format!("-{letter}"));
     letter.into_iter().chain([format!("--{}", flag.name)]).collect()
 }
 
-fn words(flags: &[Flag]) -> String {
-    flags.iter().flat_map(spellings).collect::<Vec<_>>().join(" ")
+fn words(flags: &'static str) -> String {
+    lex::flags(flags).flat_map(|flag| spellings(&flag)).collect::<Vec<_>>().join(" ")
 }
 
 /// For `/usr/share/bash-completion/completions/minirunc-static`.
 pub fn bash() -> String {
-    let valued: Vec<_> = FLAGS.iter().filter(|flag| flag.value.is_some()).flat_map(spellings).collect();
+    let valued: Vec<_> =
+        lex::flags(FLAGS).filter(|flag| flag.value.is_some()).flat_map(|flag| spellings(&flag)).collect();
     let verbs = COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(" ");
     let (mut cases, mut ids) = (String::new(), Vec::new());
     for command in COMMANDS {
@@ -64,15 +65,15 @@ complete -o default -F _minirunc_static {NAME}
 }
 
 /// A flag as zsh's `_arguments` wants it.
-fn zsh_flags(flags: &[Flag], indent: &str) -> String {
+fn zsh_flags(flags: &'static str, indent: &str) -> String {
     let plain = |text: &str| {
         let escaped: String =
             text.chars().flat_map(|c| "[]:\\".contains(c).then_some('\\').into_iter().chain([c])).collect();
         escaped.replace('\'', "'\\''")
     };
     let mut text = String::new();
-    for flag in flags {
-        for spelling in spellings(flag) {
+    for flag in lex::flags(flags) {
+        for spelling in spellings(&flag) {
             let value = flag.value.map_or(String::new(), |value| format!(":{}:_files", plain(value)));
             write!(text, " \\\n{indent}'*{spelling}[{}]{value}'", plain(flag.help)).unwrap();
         }
@@ -127,10 +128,10 @@ fn troff(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
 }
 
-fn man_flags(flags: &[Flag]) -> String {
+fn man_flags(flags: &'static str) -> String {
     let mut text = String::new();
-    for flag in flags {
-        let names = spellings(flag)
+    for flag in lex::flags(flags) {
+        let names = spellings(&flag)
             .iter()
             .map(|name| format!("\\fB{}\\fR", troff(name)))
             .collect::<Vec<_>>()
