@@ -23,7 +23,7 @@ impl Target {
         Self::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut Value)) -> Self {
+    pub fn with(change: impl FnOnce(&mut Value)) -> Self {
         Self::of(Bundle::with(change))
     }
 

@@ -35,6 +35,7 @@ mod resources;
 mod rootfs;
 mod rootless;
 mod scheduling;
+mod seccomp;
 mod sockets;
 mod spec;
 mod terminal;

@@ -24,8 +24,8 @@ pub struct Caller {
 
 /// What came in one recvmsg(2).
 pub struct Message {
-    payload: Vec<u8>,
-    fds: Vec<OwnedFd>,
+    pub payload: Vec<u8>,
+    pub fds: Vec<OwnedFd>,
     stream: UnixStream,
 }
 
@@ -44,6 +44,12 @@ impl Caller {
     /// What has been sent by now: the runtime has exited.
     pub fn message(&self) -> Option<Message> {
         let (stream, _) = self.listener.accept().ok()?;
+        Message::receive(stream, libc::MSG_DONTWAIT)
+    }
+}
+
+impl Message {
+    pub fn receive(stream: UnixStream, flags: i32) -> Option<Self> {
         let mut payload = vec![0u8; 4096];
         let mut control = [0u64; 64];
         let mut iov = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: payload.len() };
@@ -54,7 +60,7 @@ impl Caller {
             header.msg_iovlen = 1;
             header.msg_control = control.as_mut_ptr().cast();
             header.msg_controllen = size_of_val(&control) as _;
-            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+            let flags = flags | libc::MSG_CMSG_CLOEXEC;
             let len = usize::try_from(libc::recvmsg(stream.as_raw_fd(), &mut header, flags)).ok()?;
             payload.truncate(len);
             let mut fds = vec![];
