@@ -8,6 +8,8 @@ use minirunc_tests::runtime::{Output, Runtime, probe};
 use minirunc_tests::{not_for, only_ours};
 use serde_json::{Value, json};
 
+use crate::life::{create, start, until};
+
 const KINDS: [&str; 6] =
     ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
@@ -303,4 +305,63 @@ fn a_hook_has_no_descriptor_but_its_stdio() {
             assert_eq!(reports(&bundle, &format!("fdopen {fd}")), ["!EBADF"], "{kind}");
         }
     }
+}
+
+#[test]
+fn create_and_start_each_run_the_hooks_of_theirs() {
+    let mut bundle = bundle();
+    for kind in KINDS {
+        hook(&mut bundle, kind, &["report LOG stdin"]);
+    }
+    create(&bundle, &[]).ok();
+    let mut created = vec!["prestart", "createRuntime", "createContainer"];
+    if !Runtime::get().ours() {
+        // runc runs poststart at create (runc#4347).
+        created.push("poststart");
+    }
+    assert_eq!(labels(&bundle), created);
+    start(&bundle).ok();
+    until(&bundle, "stopped");
+    for label in ["startContainer", "poststart", "process"] {
+        assert!(labels(&bundle).contains(&label.to_string()), "{label}: {:?}", labels(&bundle));
+    }
+    assert!(!labels(&bundle).contains(&"poststop".to_string()));
+    bundle.runtime(&["delete", &bundle.id]).ok();
+    assert_eq!(labels(&bundle).last().unwrap(), "poststop");
+    if Runtime::get().ours() {
+        let said = fs::read_to_string(bundle.dir.join("hooks.log")).unwrap();
+        let told = said.split("label poststart=").nth(1).unwrap();
+        let state: Value =
+            told.lines().find_map(|l| serde_json::from_str(l.strip_prefix("stdin=")?).ok()).unwrap();
+        assert_eq!(state["status"], "running", "{state}");
+    }
+    bundle.nothing_left();
+}
+
+#[test]
+fn a_failing_start_container_hook_fails_the_start_and_leaves_it_stopped() {
+    only_ours!("runc's start does not hear of it");
+    let mut bundle = bundle();
+    raw(&mut bundle, "startContainer", json!({"path": "/probe", "args": ["hook", "exit 7"]}));
+    hook(&mut bundle, "poststop", &[]);
+    create(&bundle, &[]).ok();
+    start(&bundle).refused(&["hooks.startContainer[0]", "exit status 7"]);
+    until(&bundle, "stopped");
+    bundle.runtime(&["delete", &bundle.id]).ok();
+    assert_eq!(labels(&bundle), ["poststop"]);
+    bundle.nothing_left();
+}
+
+#[test]
+fn a_failing_poststart_hook_destroys_the_container_at_start() {
+    only_ours!("runc runs poststart at create (runc#4347)");
+    let mut bundle = bundle();
+    bundle.config["process"]["args"] = json!(["/probe", "sleep 60000"]);
+    raw(&mut bundle, "poststart", json!({"path": program("poststart"), "args": ["hook", "exit 7"]}));
+    hook(&mut bundle, "poststop", &[]);
+    create(&bundle, &[]).ok();
+    start(&bundle).refused(&["hooks.poststart[0]", "exit status 7"]);
+    assert_eq!(labels(&bundle), ["poststop"]);
+    bundle.runtime(&["state", &bundle.id]).refused(&["does not exist"]);
+    bundle.nothing_left();
 }

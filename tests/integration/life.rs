@@ -131,6 +131,7 @@ fn of_many_creates_of_one_id_one_wins() {
 
 #[test]
 fn of_many_starts_one_wins() {
+    not_for!("runc", "1.1 takes no lock");
     let bundle = Bundle::new().ask(&["report /data/log label ran", "sleep 30000"]);
     create(&bundle, &[]).ok();
     let all: Vec<_> = (0..8).map(|_| bundle.start(bundle.command(&["start", &bundle.id]))).collect();
@@ -241,6 +242,7 @@ fn a_created_container_holds_nothing_else_of_the_callers() {
 
 #[test]
 fn preserved_descriptors_that_are_not_open_fail_the_create() {
+    not_for!("runc", "1.1 looks after it has opened its own (runc#5474)");
     let bundle = Bundle::new();
     bundle.write();
     let mut command = create_command(&bundle, &["--preserve-fds", "2"]);
