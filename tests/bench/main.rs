@@ -8,8 +8,10 @@
 
 #![allow(unsafe_code)]
 
+mod alive;
 mod exec;
 mod machine;
+mod plot;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ struct Options {
     idle_ms: usize,
     only: Option<String>,
     exec: bool,
+    alive: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -43,6 +46,7 @@ fn options() -> Result<Options, String> {
         idle_ms: 200,
         only: None,
         exec: false,
+        alive: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
@@ -52,6 +56,10 @@ fn options() -> Result<Options, String> {
         }
         if flag == "--exec" {
             options.exec = true;
+            continue;
+        }
+        if flag == "--alive" {
+            options.alive = true;
             continue;
         }
         if flag == "--smoke" {
@@ -250,6 +258,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.alive {
+        return alive::main(&options);
+    }
     let targets = if options.exec { exec::targets(&options) } else { Ok(Vec::new()) };
     let targets = match targets {
         Ok(targets) => targets,
