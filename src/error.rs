@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_system_error_names_call_subject_and_errno() {
         let error = Error::system("mount_setattr", "/proc", Errno::INVAL);
-        assert_eq!(error.to_string(), "mount_setattr /proc: EINVAL (Invalid argument)");
+        assert_eq!(error.to_string(), "mount_setattr /proc: EINVAL (invalid argument)");
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn context_from_further_out_comes_first() {
         let error = Error::system("openat2", "/x", Errno::NOENT).within("hooks.prestart[0]");
-        assert_eq!(error.to_string(), "hooks.prestart[0]: openat2 /x: ENOENT (No such file or directory)");
+        assert_eq!(error.to_string(), "hooks.prestart[0]: openat2 /x: ENOENT (no such file or directory)");
         let error = Error::refused("timeout", "2 s").within("hooks.prestart[0]");
         assert_eq!(error.to_string(), "hooks.prestart[0]: timeout: 2 s");
     }

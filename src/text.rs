@@ -187,7 +187,8 @@ pub fn shown(text: &CStr) -> Bytes<'_> {
     Bytes(text.to_bytes())
 }
 
-/// An errno as `EINVAL (Invalid argument)`.
+/// An errno as `EINVAL (invalid argument)`: in small letters, as Go writes it, since docker and podman tell 126 and 127 by
+/// `permission denied` and `no such file or directory` in what a runtime says.
 pub struct Errno(pub rustix::io::Errno);
 
 impl fmt::Display for Errno {
@@ -197,7 +198,9 @@ impl fmt::Display for Errno {
             Some(name) => f.write_str(name)?,
             None => write!(f, "errno {number}")?,
         }
-        write!(f, " ({})", strerror(number))
+        let mut letters = strerror(number).chars();
+        let first = letters.next().unwrap_or(' ').to_ascii_lowercase();
+        write!(f, " ({first}{})", letters.as_str())
     }
 }
 
@@ -288,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_errno_has_a_name_and_a_text() {
-        assert_eq!(Errno(rustix::io::Errno::INVAL).to_string(), "EINVAL (Invalid argument)");
+        assert_eq!(Errno(rustix::io::Errno::INVAL).to_string(), "EINVAL (invalid argument)");
         assert_eq!(name(132), Some("ERFKILL"));
         assert_eq!([0, -1, 41, 58, 133].map(name), [None; 5]);
         for (number, name) in (1..=132).filter_map(|number| Some((number, name(number)?))) {

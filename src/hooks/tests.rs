@@ -137,7 +137,7 @@ fn a_hook_that_is_not_there_is_named() {
     let message = writer.finish().unwrap();
     let error = run(PRESTART, &Plan::new(Message::parse(message).unwrap().0), b"").unwrap_err().to_string();
     let expected =
-        "hooks.prestart[0]: /nowhere/hook: exit status 127: execve: ENOENT (No such file or directory)";
+        "hooks.prestart[0]: /nowhere/hook: exit status 127: execve: ENOENT (no such file or directory)";
     assert_eq!(error, expected);
 }
 

@@ -207,7 +207,7 @@ mod tests {
             return;
         };
         let error = tmpfs.options(c"size=4k,colour=blue", b"").unwrap_err();
-        let expected = "fsconfig /here: tmpfs: Unknown parameter 'colour': EINVAL (Invalid argument)";
+        let expected = "fsconfig /here: tmpfs: Unknown parameter 'colour': EINVAL (invalid argument)";
         assert_eq!(std::format!("{error}"), expected);
     }
 }

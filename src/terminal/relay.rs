@@ -7,7 +7,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 use crate::error::{Context, Result};
 use crate::sys::stdio::{stdin, stdout};
@@ -27,24 +29,29 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Takes the master side of the container's terminal, and sets ours to raw mode.
+    /// Takes the master side of the container's terminal, and sets ours to raw mode. The return before each line feed is for
+    /// our terminal to make, if we have one: what reads a pipe gets lines as the container wrote them.
     pub fn new(master: OwnedFd) -> Result<Self> {
-        let flags = fcntl_getfl(&master).context("fcntl", "terminal")?;
-        fcntl_setfl(&master, flags | OFlags::NONBLOCK).context("fcntl", "terminal")?;
-        let before = tcgetattr(stdin()).ok();
-        if let Some(mut raw) = before.clone() {
-            raw.make_raw();
-            tcsetattr(stdin(), OptionalActions::Now, &raw).context("tcsetattr", "standard input")?;
-        }
         let relay = Self {
             master,
-            before,
+            before: tcgetattr(stdin()).ok(),
             input: Buffer::new(),
             output: Buffer::new(),
             input_open: true,
             output_open: true,
         };
+        // First of all, since the process may already run.
         relay.resize();
+        let mut inside = tcgetattr(&relay.master).context("tcgetattr", "terminal")?;
+        inside.output_modes.remove(OutputModes::ONLCR);
+        tcsetattr(&relay.master, OptionalActions::Now, &inside).context("tcsetattr", "terminal")?;
+        let flags = fcntl_getfl(&relay.master).context("fcntl", "terminal")?;
+        fcntl_setfl(&relay.master, flags | OFlags::NONBLOCK).context("fcntl", "terminal")?;
+        if let Some(mut raw) = relay.before.clone() {
+            raw.make_raw();
+            raw.output_modes |= OutputModes::OPOST;
+            tcsetattr(stdin(), OptionalActions::Now, &raw).context("tcsetattr", "standard input")?;
+        }
         Ok(relay)
     }
 

@@ -78,7 +78,7 @@ fn devices_are_exact_and_what_is_there_is_checked() {
         devices: vec![device(c"/dev/x", 1, 3), device(c"/dev/x", 1, 5)],
         ..Wish::default()
     };
-    assert_eq!(refusal(&wish, &image), "mknodat /dev/x: EEXIST (File exists)");
+    assert_eq!(refusal(&wish, &image), "mknodat /dev/x: EEXIST (file exists)");
     // What a bind leaves behind.
     fs::create_dir_all(image.root().join("dev")).unwrap();
     fs::write(image.root().join("dev/null"), "").unwrap();
@@ -126,7 +126,7 @@ fn the_console_is_the_terminal_and_no_link_is_followed() {
         fs::remove_file("/dev/console").unwrap();
         symlink("/proc/sysrq-trigger", "/dev/console").unwrap();
         let error = console(slave.as_fd()).unwrap_err().to_string();
-        assert_eq!(error, "open /dev/console: ELOOP (Symbolic link loop)");
+        assert_eq!(error, "open /dev/console: ELOOP (symbolic link loop)");
         let null = open("/dev/null");
         assert!(console(null.as_fd()).unwrap_err().to_string().starts_with("/dev/console: "));
     })

@@ -84,12 +84,12 @@ fn a_missing_source_or_filesystem_is_named() {
     }
     let image = Image::new();
     let text = refusal(&Wish { mounts: vec![bound(c"/does/not/exist", c"/x")], ..Wish::default() }, &image);
-    assert_eq!(text, "open_tree /does/not/exist: ENOENT (No such file or directory)");
+    assert_eq!(text, "open_tree /does/not/exist: ENOENT (no such file or directory)");
     let text = refusal(&Wish { mounts: vec![new(c"nofs", c"/x", None)], ..Wish::default() }, &image);
-    assert_eq!(text, "fsopen /x (nofs): ENODEV (No such device)");
+    assert_eq!(text, "fsopen /x (nofs): ENODEV (no such device)");
     let wrong = new(c"tmpfs", c"/x", Some(c"size=wide"));
     let text = refusal(&Wish { mounts: vec![wrong], ..Wish::default() }, &image);
-    assert_eq!(text, "fsconfig /x: tmpfs: Bad value for 'size': EINVAL (Invalid argument)");
+    assert_eq!(text, "fsconfig /x: tmpfs: Bad value for 'size': EINVAL (invalid argument)");
 }
 
 #[test]
