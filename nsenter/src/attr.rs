@@ -71,9 +71,15 @@ pub struct Open {
 impl<'a> Writer<'a> {
     /// Begins a message of the type `kind`.
     pub fn new(buffer: &'a mut [u8], kind: u16) -> Self {
+        Self::request(buffer, kind, 0, &[])
+    }
+
+    /// Begins one for the kernel: `NLM_F_*`, and the structure that is before the attributes.
+    pub fn request(buffer: &'a mut [u8], kind: u16, flags: u16, fixed: &[u8]) -> Self {
         let mut writer = Self { buffer, len: 0, error: None };
-        let [a, b] = kind.to_ne_bytes();
-        writer.append(&[0, 0, 0, 0, a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let ([a, b], [c, d]) = (kind.to_ne_bytes(), flags.to_ne_bytes());
+        writer.append(&[0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0]);
+        writer.append(fixed);
         writer
     }
 
@@ -201,6 +207,14 @@ impl<'a> Message<'a> {
         let payload = bytes.get(HEADER..total).ok_or(SHORT)?;
         let rest = bytes.get(align(total)..).unwrap_or(&[]);
         Ok((Self { kind, attrs: Attrs(payload) }, rest))
+    }
+
+    /// The structure of `N` bytes (a multiple of four) that the kernel puts before the attributes, and those.
+    pub fn fixed<const N: usize>(&self) -> Result<([u8; N], Attrs<'a>), Error> {
+        match self.attrs.0.split_first_chunk() {
+            Some((fixed, rest)) => Ok((*fixed, Attrs(rest))),
+            None => Err(Error { kind: 0, fault: Fault::Truncated }),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ static FEATURES: &[Piece] = &[
     Names(MEMORY_FLAGS),
     Text(concat!(
         r#"]},"#,
-        r#""mountExtensions":{"idmap":{"enabled":true}},"netDevices":{"enabled":false}},"annotations":{"#,
+        r#""mountExtensions":{"idmap":{"enabled":true}},"netDevices":{"enabled":true}},"annotations":{"#,
         r#""io.github.minirunc-static.commit":""#,
         env!("MINIRUNC_COMMIT"),
         r#"","io.github.minirunc-static.version":""#,

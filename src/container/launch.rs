@@ -30,7 +30,7 @@ use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::{Document, Node};
-use crate::{hooks, limits, seccomp, sys};
+use crate::{hooks, limits, net, seccomp, sys};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -350,7 +350,11 @@ impl<'a> Container<'a> {
         if order.notify.is_some() {
             writer.flag(kind::NOTIFY);
         }
-        if hooks::any(hook::PRESTART, &self.plan)? || hooks::any(hook::CREATE_RUNTIME, &self.plan)? {
+        // Network devices come at the same moment: into a namespace that is there, and before any hook looks for them.
+        if hooks::any(hook::PRESTART, &self.plan)?
+            || hooks::any(hook::CREATE_RUNTIME, &self.plan)?
+            || self.plan.has(kind::NET_DEVICE)?
+        {
             writer.flag(kind::ASK_HOOKS);
         }
         let users = !is_rootless() && self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
@@ -390,6 +394,9 @@ impl<'a> Container<'a> {
                 }
                 Answer::MountsPlease => self.lend_mounts(channel)?,
                 Answer::HooksPlease => {
+                    if let Some(init) = &self.init {
+                        net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
+                    }
                     self.run_hooks(hook::PRESTART, b"creating")?;
                     self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
                     channel.send_simple(Kind::HooksDone)?;

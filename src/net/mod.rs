@@ -1,3 +1,5 @@
-//! The container's network, from within its namespace.
+//! The container's network: what it has to itself, and what is moved into it.
 
+pub mod device;
 pub mod link;
+mod netlink;

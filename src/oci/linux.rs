@@ -15,7 +15,7 @@ view! {
         "timeOffsets" time_offsets,
         /// List of [`Device`]
         "devices" devices,
-        /// Objects by the interface's name on the host
+        /// [`NetDevice`] by its name on the host
         "netDevices" net_devices,
         "cgroupsPath" cgroups_path,
         /// [`super::Resources`]
@@ -80,6 +80,13 @@ view! {
         "fileMode" file_mode,
         "uid" uid,
         "gid" gid,
+    }
+}
+
+view! {
+    /// A network device's place in the container.
+    NetDevice {
+        "name" name,
     }
 }
 

@@ -44,6 +44,7 @@ pub mod kind {
     pub const HOSTNAME: u16 = 13;
     pub const DOMAINNAME: u16 = 14;
     pub const SYSCTL: u16 = 15;
+    pub const NET_DEVICE: u16 = 16;
     // What it sees.
     pub const ROOT: u16 = 20;
     pub const MOUNT: u16 = 21;

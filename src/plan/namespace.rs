@@ -67,6 +67,16 @@ noun! {
 }
 
 noun! {
+    /// A network device that moves into the container.
+    kind::NET_DEVICE => NetDevice<'a> {
+        /// Its name on the host.
+        1 host: &'a CStr,
+        /// Its name inside; `%d` in it is the first number that is free.
+        2 name: &'a CStr,
+    }
+}
+
+noun! {
     /// A cgroup v1 hierarchy and the container's place in it, as the parent found them (SETUP).
     kind::HIERARCHY => Hierarchy<'a> {
         /// As /proc/self/cgroup lists it: `cpu,cpuacct`, `name=systemd`; empty for v2.

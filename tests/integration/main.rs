@@ -27,6 +27,7 @@ mod logs;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod notify;
 mod outside;
 mod process;

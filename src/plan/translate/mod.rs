@@ -113,12 +113,13 @@ impl Translation<'_, '_> {
         config.locate()?;
         let mut linux = oci::Linux::of(config.linux());
         linux.locate()?;
-        self.refuse_unbuilt(&[linux.intel_rdt(), linux.net_devices()])?;
+        self.refuse_unbuilt(&[linux.intel_rdt()])?;
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
         self.names(config.hostname(), config.domainname())?;
         self.sysctl(linux.sysctl())?;
+        self.net_devices(linux.net_devices())?;
         self.root(config.root(), linux.rootfs_propagation())?;
         self.mounts(config.mounts())?;
         if let Some(label) = said(linux.mount_label())? {

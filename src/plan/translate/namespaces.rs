@@ -1,15 +1,20 @@
 //! Namespaces, id maps, clocks, names, and the kernel parameters that live in them.
 
+use core::ffi::CStr;
+
 use super::strings::{PATH, absolute, put, said};
 use super::{MOST, Translation};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
 use crate::plan::names::{self, find_text};
-use crate::plan::namespace::{IdMap, Namespace, Sysctl, TimeOffset};
+use crate::plan::namespace::{IdMap, Namespace, NetDevice, Sysctl, TimeOffset};
 use crate::plan::{Plan, kind};
 use crate::text::PathBuf;
 use crate::wire::json::{Node, Text};
+
+/// Longest name of a network interface.
+const INTERFACE: usize = libc::IFNAMSIZ - 1;
 
 /// Longest host or domain name (`__NEW_UTS_LEN`).
 const NAME: usize = 64;
@@ -192,6 +197,23 @@ impl Translation<'_, '_> {
         Ok(())
     }
 
+    /// `linux.netDevices`.
+    #[inline(never)]
+    pub(super) fn net_devices(&mut self, devices: &Node<'_>) -> Result<()> {
+        for (key, node) in devices.members()? {
+            if !self.namespaces.has(NEWNET) {
+                return Err(devices.refuse("there is no network namespace in linux.namespaces"));
+            }
+            let mut view = oci::linux::NetDevice::of(&node);
+            view.locate()?;
+            let mut room = &mut *self.scratch;
+            let host = interface(&key, &mut room)?;
+            let name = said(view.name())?.map_or(Ok(host), |text| interface(&text, &mut room))?;
+            put(&mut self.writer, &node, NetDevice { host, name })?;
+        }
+        Ok(())
+    }
+
     /// `linux.sysctl`: only what belongs to a namespace that is not ours.
     #[inline(never)]
     pub(super) fn sysctl(&mut self, sysctl: &Node<'_>) -> Result<()> {
@@ -226,6 +248,19 @@ impl Translation<'_, '_> {
             _ => Err(node.refuse("does not belong to a namespace")),
         }
     }
+}
+
+/// What the kernel takes for an interface's name (`dev_valid_name`), which with `%` in it is a template.
+fn interface<'r>(text: &Text<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
+    let name = text.c_str(INTERFACE, room)?;
+    if name.is_empty()
+        || *text == "."
+        || *text == ".."
+        || text.has(|c| matches!(c, '/' | ':') || c.is_whitespace())
+    {
+        return Err(text.node().refuse("not the name of a network interface"));
+    }
+    Ok(name)
 }
 
 /// A range of ids: the first inside, the first outside, how many.

@@ -142,6 +142,7 @@ fn what_was_emitted_is_parsed_back() {
         again::<IdMap>(bytes),
         again::<TimeOffset>(bytes),
         again::<Sysctl<'_>>(bytes),
+        again::<NetDevice<'_>>(bytes),
         again::<Root<'_>>(bytes),
         again::<Mount<'_>>(bytes),
         again::<Device<'_>>(bytes),
@@ -381,7 +382,9 @@ refused! {
 
     an_unknown_memory_policy_is_refused: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_NEAR\"}, \"namespaces\"", "linux.memoryPolicy.mode: unknown name";
     intel_rdt_is_refused_by_name: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"x\"}, \"namespaces\"", "linux.intelRdt: not supported by this build yet";
-    net_devices_are_refused_by_name: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: not supported by this build yet";
+    net_devices_without_a_namespace_are_refused: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: there is no network namespace in linux.namespaces";
+    an_impossible_net_device_is_refused: "\"namespaces\": [" => "\"netDevices\": {\"a b\": {}}, \"namespaces\": [{\"type\": \"network\"},", "linux.netDevices.a b: not the name of a network interface";
+    an_impossible_name_of_a_net_device_is_refused: "\"namespaces\": [" => "\"netDevices\": {\"a\": {\"name\": \"../b\"}}, \"namespaces\": [{\"type\": \"network\"},", "linux.netDevices.a.name: not the name of a network interface";
     a_flag_of_the_personality_is_refused: "\"namespaces\"" => "\"personality\": {\"domain\": \"LINUX32\", \"flags\": [\"X\"]}, \"namespaces\"", "linux.personality.flags[0]: unknown name";
     a_priority_without_a_real_time_policy_is_refused: "\"cwd\"" => "\"scheduler\": {\"policy\": \"SCHED_IDLE\", \"priority\": 1}, \"cwd\"", "process.scheduler.priority: is for SCHED_FIFO and SCHED_RR only";
     an_io_priority_that_there_is_not_is_refused: "\"cwd\"" => "\"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 8}, \"cwd\"", "process.ioPriority.priority: expected a number from 0 to 7";
