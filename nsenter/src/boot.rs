@@ -104,11 +104,14 @@ impl<'a> Boot<'a> {
         self.joins.iter().flatten()
     }
 
-    /// Whether stage 2 is not needed: nothing is joined, no user namespace needs its maps before anything
-    /// else, and no time namespace waits for a first child. Then the caller sets `collapsed` and gives
+    /// Whether stage 2 is not needed: no pid namespace is joined, which only a child enters; no time namespace waits
+    /// for a first child; and no user namespace comes before what is made. Then the caller sets `collapsed` and gives
     /// CLONE_NEWPID, if it is wanted, to [`crate::spawn::child`].
     pub fn collapses(&self) -> bool {
-        self.namespaces & (NEWUSER | NEWTIME) == 0 && self.joins().next().is_none()
+        let joined = self.joins().fold(0, |flags, join| flags | join.flags);
+        self.namespaces & (NEWUSER | NEWTIME) == 0
+            && joined & NEWPID == 0
+            && (joined & NEWUSER == 0 || self.namespaces == 0)
     }
 
     /// Writes the message.

@@ -11,8 +11,10 @@ use nsenter::boot::{Boot, Target};
 use nsenter::spawn;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::stat;
+use rustix::process::{DumpableBehavior, Gid, getegid, set_dumpable_behavior};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_thread_res_gid};
 
 use super::launch::{channel, is_rootless, sockets};
 use super::store::Store;
@@ -22,7 +24,7 @@ use crate::confine::{oom, procfs, rlimit, scheduling};
 use crate::error::{Context, Error, Result};
 use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
-use crate::plan::process::Rlimit;
+use crate::plan::process::{Capabilities, Rlimit};
 use crate::plan::scheduling::ExecAffinity;
 use crate::plan::{self, Plan, kind, translate};
 use crate::text::PathBuf;
@@ -50,6 +52,11 @@ pub struct Order<'a> {
     /// `--console-socket` and `--pidfd-socket`.
     pub sockets: [Option<&'a CStr>; 2],
 }
+
+/// A group that is not root's, and that nothing depends on.
+const NOBODY: u32 = 65534;
+/// CAP_SYS_PTRACE (include/uapi/linux/capability.h).
+const SYS_PTRACE: u64 = 1 << 19;
 
 /// Longest BOOT of one join.
 const BOOT: usize = 128;
@@ -134,9 +141,19 @@ impl<'a> Container<'a> {
     ) -> Result<()> {
         let (ours, theirs) = channel()?;
         let channel = Channel::new(ours.as_raw_fd());
-        let mut boot = Boot::default();
+        let score = self.plan.i64(kind::OOM_SCORE_ADJ)?;
+        // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
+        let limited =
+            stored.namespace(libc::CLONE_NEWUSER)?.is_some() && self.plan.one::<Rlimit>()?.is_some();
+        let waits = limited || score.is_some();
+        let mut flags = namespaces(stored, init.pid)?;
+        let direct = !waits && is_direct(stored)? && enter_pid(init, flags).is_ok();
+        if direct {
+            flags &= !(libc::CLONE_NEWPID as u32);
+        }
+        let mut boot = Boot { collapsed: direct, ..Boot::default() };
         // One place of eight.
-        let _ = boot.join(namespaces(stored, init.pid)?, Target::Pidfd(0));
+        let _ = flags == 0 || boot.join(flags, Target::Pidfd(0));
         let mut memory = [0; BOOT];
         let boot = boot.emit(&mut memory).map_err(plan::broken)?;
         for below in order.cgroups.strings(kind::CGROUPS_PATH) {
@@ -147,15 +164,13 @@ impl<'a> Container<'a> {
         }
         let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
         let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
-        let score = self.plan.i64(kind::OOM_SCORE_ADJ)?;
-        // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
-        let limited =
-            stored.namespace(libc::CLONE_NEWUSER)?.is_some() && self.plan.one::<Rlimit>()?.is_some();
-        let waits = limited || score.is_some();
         if !waits {
             channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
         }
         let mut other = None;
+        if direct {
+            hide(true)?;
+        }
         let child = spawn::child(
             sealed.as_raw_fd(),
             theirs.as_raw_fd(),
@@ -165,7 +180,11 @@ impl<'a> Container<'a> {
                 other = self.cgroups.as_ref()?.directory_of(init.pid);
                 other.as_ref().map(AsRawFd::as_raw_fd)
             },
-        )?;
+        );
+        if direct {
+            hide(false)?;
+        }
+        let child = child?;
         drop((theirs, sealed, other));
         self.init = Some(Init { pid: child.pid, pidfd: sys::descriptor::adopt(child.pidfd) });
         if waits {
@@ -177,7 +196,7 @@ impl<'a> Container<'a> {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
         self.hand_process(channel, message, order.debug)?;
-        self.hear(channel, stored, init.pid, warn)
+        self.hear(channel, direct, stored, init.pid, warn)
     }
 
     /// Sends SETUP with its descriptors, and PLAN.
@@ -206,11 +225,12 @@ impl<'a> Container<'a> {
     fn hear(
         &mut self,
         channel: Channel,
+        direct: bool,
         stored: &Plan<'_>,
         first: i32,
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
-        let mut speaker = stage::CHILD;
+        let mut speaker = if direct { stage::INIT } else { stage::CHILD };
         let mut ready = false;
         loop {
             match channel.answer()? {
@@ -232,6 +252,35 @@ impl<'a> Container<'a> {
             }
         }
     }
+}
+
+/// Whether the child may be born in the container's pid namespace, which spares stage 2: its processes see the child before
+/// it has executed the sealed copy (CVE-2019-5736) and become undumpable by itself (CVE-2016-9962). Until then [`hide`] protects
+/// it, from all but CAP_SYS_PTRACE in our user namespace.
+fn is_direct(stored: &Plan<'_>) -> Result<bool> {
+    let prying = stored
+        .one::<Capabilities>()?
+        .is_none_or(|capabilities| (capabilities.bounding | capabilities.permitted) & SYS_PTRACE != 0);
+    Ok(!is_rootless() && (!prying || stored.namespace(libc::CLONE_NEWUSER)?.is_some()))
+}
+
+/// Has our children be born in the process's pid namespace (pid_namespaces(7)), where it is to be joined.
+fn enter_pid(init: &Init, flags: u32) -> rustix::io::Result<()> {
+    if flags & libc::CLONE_NEWPID as u32 == 0 {
+        return Ok(());
+    }
+    move_into_link_name_space(init.pidfd.as_fd(), Some(LinkNameSpaceType::ProcessID))
+}
+
+/// Takes from those who are not root of the host the sight of what is born next: of the memory that it shares with us until
+/// execve, and of what it has afterwards, since a program whose real group is not its effective one starts undumpable
+/// (ptrace(2), PR_SET_DUMPABLE).
+fn hide(hidden: bool) -> Result<()> {
+    let effective = getegid();
+    let group = if hidden { Gid::from_raw(NOBODY) } else { effective };
+    let behavior = if hidden { DumpableBehavior::NotDumpable } else { DumpableBehavior::Dumpable };
+    set_dumpable_behavior(behavior).context("prctl", "PR_SET_DUMPABLE")?;
+    set_thread_res_gid(group, effective, effective).context("setresgid", "")
 }
 
 fn parse(message: &'static [u8]) -> Result<Message<'static>> {

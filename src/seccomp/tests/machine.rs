@@ -37,7 +37,7 @@ impl Machine {
                 )
             })
             .collect();
-        assert!(bytes.len() % 8 == 0 && (1..=4096).contains(&code.len()));
+        assert!(bytes.len().is_multiple_of(8) && (1..=4096).contains(&code.len()));
         for (at, &(op, yes, no, k)) in code.iter().enumerate() {
             let farthest = match op {
                 0x05 => k as usize,
