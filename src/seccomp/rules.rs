@@ -49,6 +49,10 @@ impl Test {
         Self { argument, operator: Operator::Equal as u32, value, mask: u64::MAX }
     }
 
+    pub(super) fn is_equal(&self) -> bool {
+        self.operator() == Operator::Equal
+    }
+
     pub(super) fn operator(&self) -> Operator {
         BY_NAME.get(self.operator as usize).copied().unwrap_or(Operator::Equal)
     }

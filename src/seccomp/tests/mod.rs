@@ -429,7 +429,9 @@ fn generated_profiles_do_what_their_words_mean() {
                 for _ in 0..4 {
                     let data = Data { number, audit: arch.audit, args: arguments(&mut random) };
                     let verdict = ours.run(&data).0;
-                    let meant = profile.meant(name, &data.args);
+                    // What is above the 32 bits of such a call is not the kernel's business.
+                    let seen = data.args.map(|arg| if data.audit == X86 { arg & 0xffff_ffff } else { arg });
+                    let meant = profile.meant(name, &seen);
                     // What nothing is said of may be beyond what the profile knows.
                     let beyond = verdict == ENOSYS && meant == profile.default.1;
                     assert!(
@@ -460,8 +462,12 @@ fn is_new(number: u32) -> bool {
     matches!(number, 335..=336 | 449..512)
 }
 
+/// What Docker's and Podman's profiles look at, and what lies beside it.
+const LOOKED_AT: &[u64] =
+    &[0, 1, 2, 8, 9, 16, 0x2_0000, 0x2_0008, 0x7e02_0000, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0010];
+
 #[test]
-fn libseccomp_agrees_about_what_callers_write_and_takes_more_steps() {
+fn no_call_takes_more_steps_than_with_libseccomp_under_what_callers_write() {
     let Some(helper) = oracle::build("captured") else { return };
     let mut random = Random(0x5ecc_0789);
     for (caller, text) in [("docker", DOCKER), ("podman", PODMAN)] {
@@ -471,14 +477,19 @@ fn libseccomp_agrees_about_what_callers_write_and_takes_more_steps() {
         for (audit, base) in [(X86_64, 0), (X86, 0), (X86_64, X32)] {
             let mut steps = (0, 0);
             for number in (0..600).filter(|&number| !is_new(number)) {
-                let data = Data {
-                    args: arguments(&mut random).map(|arg| arg & 0xffff_ffff),
-                    ..call(audit, base | number)
-                };
-                steps.0 += ours.run(&data).1;
-                steps.1 += theirs.run(&data, &profile).1;
+                for _ in 0..100 {
+                    let mut args = core::array::from_fn(|_| random.pick(LOOKED_AT));
+                    if (audit, base) != (X86_64, 0) {
+                        args = args.map(|arg| arg & 0xffff_ffff);
+                    }
+                    let data = Data { args, ..call(audit, base | number) };
+                    let ((a, ours), (b, theirs)) = (ours.run(&data), theirs.run(&data, &profile));
+                    assert_eq!(a, b, "{caller}: {data:x?}");
+                    assert!(ours <= theirs, "{caller}: {ours} and {theirs} steps: {data:x?}");
+                    steps = (steps.0 + ours, steps.1 + theirs);
+                }
             }
-            assert!(steps.0 < steps.1, "{caller}, {audit:x} {base:x}: {steps:?}");
+            assert!(steps.0 * 5 < steps.1 * 4, "{caller}, {audit:x} {base:x}: {steps:?}");
         }
     }
     let _ = std::fs::remove_file(helper);
