@@ -8,7 +8,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use core::ffi::CStr;
 
 use super::record::Record;
-use super::store::{Entry, Store};
+use super::store::{Entry, Store, missing};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::error::{Context, Error, Result};
@@ -32,7 +32,14 @@ impl<'a> Container<'a> {
     }
 
     pub(super) fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
-        let stored = entry.read_plan()?;
+        let stored = match entry.read_plan() {
+            // It comes first: nobody has written it yet, or ever will.
+            Err(error) if error.errno() == Some(Errno::NOENT) => &[],
+            done => done?,
+        };
+        if stored.is_empty() {
+            return Err(missing(id));
+        }
         let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
         let plan = Plan::new(message);
         let cgroups = if plan.has(kind::CGROUP_MANAGER_DISABLED)? {

@@ -71,16 +71,14 @@ impl Store {
 
     /// A new container's directory, locked.
     pub fn create(&self, id: &CStr) -> Result<Entry> {
-        let path = self.path_of(id)?;
+        let exists = || Err(Error::refused("container with given ID already exists", shown(id)));
         match fs::mkdirat(&self.dir, id, Mode::from_raw_mode(0o711)) {
-            Err(Errno::EXIST) => {
-                return Err(Error::refused("container with given ID already exists", shown(id)));
-            }
-            done => done.context("mkdir", &path)?,
+            Err(Errno::EXIST) => return exists(),
+            done => done.context("mkdir", self.path_of(id)?)?,
         }
-        let entry = self.entry(id)?;
-        entry.lock()?;
-        Ok(entry)
+        // Before we have the lock, `delete --force` may remove it, and another be made.
+        let entry = self.locked(id)?;
+        if entry.find(PLAN)?.is_some() { exists() } else { Ok(entry) }
     }
 
     /// A known container's directory.
@@ -113,8 +111,11 @@ impl Store {
         drop(dir);
         let mut removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         if removed == Err(Errno::NOTEMPTY) {
-            // A container that was never started, or a runtime that was killed.
+            // A container that was never started, or a runtime that was killed. With a plan, it is another already.
             let entry = self.entry(id)?;
+            if entry.find(PLAN)?.is_some() {
+                return Ok(());
+            }
             [GATE, GATE_NEW, STATE_NEW, NOTIFY_SOCKET].into_iter().try_for_each(|name| entry.unlink(name))?;
             let _ = fs::unlinkat(&entry.dir, NOTIFY, AtFlags::REMOVEDIR);
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);

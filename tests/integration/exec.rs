@@ -27,14 +27,14 @@ impl Target {
         Self::of(Bundle::with(change))
     }
 
-    fn of(mut bundle: Bundle) -> Self {
+    pub fn of(mut bundle: Bundle) -> Self {
         bundle.config["process"]["args"] = json!(["/probe", "sleep 600000"]);
         bundle.run_with(&["--detach"]).ok();
         Self(bundle)
     }
 
     #[track_caller]
-    fn exec(&self, flags: &[&str], command: &[&str]) -> Output {
+    pub fn exec(&self, flags: &[&str], command: &[&str]) -> Output {
         let args: Vec<&str> = [&["exec"], flags, &[&self.0.id], command].concat();
         self.0.runtime(&args)
     }
@@ -105,7 +105,7 @@ fn the_process_is_in_every_cgroup_of_the_container() {
 
 /// What comes, within the patience of the tests.
 #[track_caller]
-fn until<T>(mut check: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(mut check: impl FnMut() -> Option<T>) -> T {
     for _ in 0..4000 {
         if let Some(found) = check() {
             return found;
@@ -434,45 +434,6 @@ fn a_paused_container_takes_a_process_only_when_told_and_runs_it_when_resumed() 
     assert!(!waiting.stdout().contains("uid="), "it ran while paused");
     target.0.runtime(&["resume", &target.0.id]).ok();
     waiting.finish().facts();
-}
-
-#[test]
-fn a_cgroup_below_the_containers_is_entered_when_asked_for() {
-    if !host::v1() {
-        minirunc_tests::skip!("no cgroup v1");
-    }
-    let target = Target::new();
-    for directory in host::cgroup_directories(&target.0.id) {
-        fs::create_dir(directory.join("below")).unwrap();
-        if directory.starts_with("/sys/fs/cgroup/cpuset") {
-            for name in ["cpuset.cpus", "cpuset.mems"] {
-                fs::write(directory.join("below").join(name), fs::read(directory.join(name)).unwrap())
-                    .unwrap();
-            }
-        }
-    }
-    let cgroups = |flags: &[&str]| {
-        let file = target.0.path("pid");
-        let _ = fs::remove_file(&file);
-        target.exec(&[flags, &["-d", "--pid-file", &file]].concat(), &["/probe", "sleep 600000"]).ok();
-        let pid: i32 = fs::read_to_string(&file).unwrap().parse().unwrap();
-        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-        // SAFETY: the process that was just started for this.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-        until(|| (!Path::new(&format!("/proc/{pid}/cgroup")).exists()).then_some(()));
-        text.lines().filter(|line| line.ends_with("/below")).map(String::from).collect::<Vec<_>>()
-    };
-    assert_eq!(cgroups(&[]), Vec::<String>::new());
-    assert!(cgroups(&["--cgroup", "below"]).len() >= 3);
-    let some = cgroups(&["--cgroup", "freezer,pids:below", "--cgroup", "memory:/below"]);
-    let named: Vec<_> = some.iter().filter_map(|line| line.split(':').nth(1)).collect();
-    assert_eq!(named.len(), 3, "{named:?}");
-    for wrong in ["absent", "../", "../../", "nothing:below", "freezer:below:x"] {
-        target.exec(&["--cgroup", wrong], &["/probe"]).ended(255);
-    }
-    for directory in host::cgroup_directories(&target.0.id) {
-        until(|| fs::remove_dir(directory.join("below")).ok());
-    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A runtime that is killed, at each of its system calls: `delete --force` removes whatever there is by then.
+//! A runtime that is killed, at each of its system calls: what it leaves is told, listed and removed by `delete --force`, and the id
+//! is free again.
 
 #![allow(unsafe_code)]
 
@@ -7,11 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use minirunc_tests::bundle::Bundle;
-use minirunc_tests::only_ours;
-use minirunc_tests::runtime::check;
+use minirunc_tests::runtime::{check, rounds};
+use minirunc_tests::{host, only_ours};
 use serde_json::json;
 
-use crate::life::{create, create_command, status};
+use crate::kill::until;
+use crate::life::{create, create_command, start, status};
 
 /// Runs `command` as far as to the entry of its `nth` system call, and kills it there. False: it has come to its end before.
 fn killed_at(bundle: &Bundle, mut command: Command, nth: usize) -> bool {
@@ -44,19 +46,45 @@ fn killed_at(bundle: &Bundle, mut command: Command, nth: usize) -> bool {
     false
 }
 
+/// Kills a command at each of its calls, one after the other, and looks at what is left each time. Its last run comes to its
+/// end. How many calls there were. (An emulated processor has time for each tenth.)
+fn at_every_call(bundle: &Bundle, command: impl Fn() -> Command, look: impl Fn(usize)) -> usize {
+    let mut nth = 0;
+    while killed_at(bundle, command(), nth) {
+        look(nth);
+        nth += 10 / rounds(10);
+    }
+    nth
+}
+
+/// Other commands get along with what is there, whatever it is, and nothing of it is left.
+#[track_caller]
+fn can_be_removed(bundle: &Bundle, nth: usize) {
+    let state = bundle.runtime(&["state", &bundle.id]);
+    let all = bundle.runtime(&["list", "--quiet"]);
+    if bundle.state().exists() {
+        assert_eq!(
+            (all.ok().stderr.as_str(), all.stdout.is_empty()),
+            ("", state.code() != 0),
+            "after {nth} calls"
+        );
+    }
+    if state.code() != 0 {
+        state.refused(&["container does not exist"]);
+    }
+    bundle.delete();
+    bundle.nothing_left();
+}
+
 /// Kills `create` at each of its calls. How many there were.
 fn every_create(bundle: &Bundle) -> usize {
     bundle.write();
-    let mut nth = 0;
-    while killed_at(bundle, create_command(bundle, &["--pid-file", &bundle.path("pid")]), nth) {
-        bundle.delete();
-        bundle.nothing_left();
-        nth += 1;
-    }
-    assert_eq!(status(bundle), "created", "after {nth} calls");
+    let command = || create_command(bundle, &["--pid-file", &bundle.path("pid")]);
+    let calls = at_every_call(bundle, command, |nth| can_be_removed(bundle, nth));
+    assert_eq!(status(bundle), "created", "after {calls} calls");
     bundle.delete();
     bundle.nothing_left();
-    nth
+    calls
 }
 
 #[test]
@@ -78,22 +106,64 @@ fn neither_does_one_that_has_maps_to_write() {
 }
 
 #[test]
+fn a_run_killed_at_any_of_its_calls_leaves_a_container_that_can_be_removed() {
+    only_ours!("it is what is killed");
+    let bundle = Bundle::new().ask(&["sleep 60000"]);
+    bundle.write();
+    let calls =
+        at_every_call(&bundle, || bundle.run_command(&["--detach"]), |nth| can_be_removed(&bundle, nth));
+    assert!(calls > 50, "{calls}");
+    assert_eq!(status(&bundle), "running");
+    bundle.delete();
+}
+
+#[test]
 fn a_start_killed_at_any_of_its_calls_leaves_a_container_that_can_be_removed() {
     only_ours!("it is what is killed");
     let bundle = Bundle::new().ask(&["sleep 60000"]);
-    for nth in 0.. {
+    let created = || {
         create(&bundle, &[]).ok();
-        let killed = killed_at(&bundle, bundle.command(&["start", &bundle.id]), nth);
+        bundle.command(&["start", &bundle.id])
+    };
+    let calls = at_every_call(&bundle, created, |nth| {
         let now = status(&bundle);
         assert!(["created", "running"].contains(&&*now), "{now} after {nth} calls");
-        bundle.delete();
-        bundle.nothing_left();
-        if !killed {
-            assert_eq!(now, "running");
-            assert!(nth > 20, "{nth}");
-            return;
-        }
-    }
+        can_be_removed(&bundle, nth);
+    });
+    assert!(calls > 20, "{calls}");
+    assert_eq!(status(&bundle), "running");
+    bundle.delete();
+}
+
+#[test]
+fn an_exec_killed_at_any_of_its_calls_leaves_the_container_as_it_was() {
+    only_ours!("it is what is killed");
+    let bundle = Bundle::new().ask(&["sleep 60000"]);
+    bundle.run_with(&["--detach"]).ok();
+    let command = || bundle.command(&["exec", &bundle.id, "/probe", "exit 0"]);
+    let alone = || host::cgroup_pids(&bundle.id) == [bundle.pid()];
+    let calls = at_every_call(&bundle, command, |_| {
+        assert_eq!(status(&bundle), "running");
+        until(alone);
+    });
+    assert!(calls > 50, "{calls}");
+    until(alone);
+    bundle.delete();
+    bundle.nothing_left();
+}
+
+#[test]
+fn a_delete_killed_at_any_of_its_calls_can_be_done_again() {
+    only_ours!("it is what is killed");
+    let bundle = Bundle::new().ask(&["sleep 60000"]);
+    let running = || {
+        create(&bundle, &[]).ok();
+        start(&bundle).ok();
+        bundle.command(&["delete", "--force", &bundle.id])
+    };
+    let calls = at_every_call(&bundle, running, |nth| can_be_removed(&bundle, nth));
+    assert!(calls > 20, "{calls}");
+    bundle.nothing_left();
 }
 
 #[test]

@@ -115,47 +115,6 @@ fn a_created_container_is_deleted_without_force_and_a_running_one_is_not() {
 }
 
 #[test]
-fn of_many_creates_of_one_id_one_wins() {
-    let bundle = Bundle::new().ask(&["sleep 30000"]);
-    bundle.write();
-    let all: Vec<_> = (0..8).map(|_| bundle.start(create_command(&bundle, &[]))).collect();
-    let outs: Vec<Output> = all.into_iter().map(|it| it.finish()).collect();
-    assert_eq!(outs.iter().filter(|out| out.code() == 0).count(), 1, "{outs:?}");
-    for out in outs.iter().filter(|out| out.code() != 0) {
-        out.says("container with given ID already exists");
-    }
-    assert_eq!(status(&bundle), "created");
-    bundle.delete();
-    bundle.nothing_left();
-}
-
-#[test]
-fn of_many_starts_one_wins() {
-    not_for!("runc", "1.1 takes no lock");
-    let bundle = Bundle::new().ask(&["report /data/log label ran", "sleep 30000"]);
-    create(&bundle, &[]).ok();
-    let all: Vec<_> = (0..8).map(|_| bundle.start(bundle.command(&["start", &bundle.id]))).collect();
-    let outs: Vec<Output> = all.into_iter().map(|it| it.finish()).collect();
-    assert_eq!(outs.iter().filter(|out| out.code() == 0).count(), 1, "{outs:?}");
-    assert_eq!(status(&bundle), "running");
-    bundle.delete();
-    bundle.nothing_left();
-}
-
-#[test]
-fn a_start_during_a_forced_delete_leaves_nothing() {
-    for _ in 0..5 {
-        let bundle = Bundle::new().ask(&["sleep 30000"]);
-        create(&bundle, &[]).ok();
-        let starts = [0; 3].map(|_| bundle.start(bundle.command(&["start", &bundle.id])));
-        bundle.delete();
-        let _ = starts.map(|it| it.finish());
-        bundle.runtime(&["state", &bundle.id]).refused(&[]).says("does not exist");
-        bundle.nothing_left();
-    }
-}
-
-#[test]
 fn a_create_that_fails_leaves_nothing_and_writes_no_pid_file() {
     let mut bundle = Bundle::new();
     bundle.config["process"]["args"] = json!(["/absent"]);

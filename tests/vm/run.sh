@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." && . tests/env.sh
 
 VM=$PWD/target/vm
-MODULES='overlay veth bridge'
+MODULES='overlay veth bridge virtio_pci virtio_blk'
 PATIENCE=${VM_PATIENCE:-900}
 
 no_vm() { echo "test result: ok. 0 passed; 0 failed; 1 ignored; no virtual machine: $1"; exit 0; }
@@ -88,8 +88,13 @@ printf '%s\n' "${VM_RUN:-}" >"$guest/command"
 printf '%s\n' "$*" >"$guest/filters"
 (cd "$guest" && find . | cpio --quiet -o -H newc -R 0:0) >"$VM/initramfs"
 
+# Bundles are made on ext4, as people have them: a tmpfs cannot be id-mapped before Linux 6.3.
+need mke2fs e2fsprogs || no_vm 'e2fsprogs cannot be had'
+rm -f "$VM/disk" && truncate -s 1G "$VM/disk" && mke2fs -q -t ext4 "$VM/disk"
+
 say "booting $(basename "$VM"/kernel/boot/vmlinuz-*)"
 timeout "$PATIENCE" qemu-system-x86_64 -accel tcg -m 1G -smp 2 -nographic -no-reboot -nic none \
+    -drive "file=$VM/disk,format=raw,if=virtio,cache=unsafe" \
     -kernel "$VM"/kernel/boot/vmlinuz-* -initrd "$VM/initramfs" \
     -append 'console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor' </dev/null 2>&1 |
     tr -d '\r' | sed 's/^.*\(== in the machine\)/\1/' | tee "$VM/console"

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::facts::MOUNTINFO;
 use minirunc_tests::only_ours;
+use minirunc_tests::runtime::rounds;
 use serde_json::json;
 
 use super::{Swapper, on_the_images_dev};
@@ -34,7 +35,7 @@ fn cve_2021_30465_a_destination_exchanged_for_a_link_stays_inside() {
         );
     }
     let swapper = Swapper::new(&volume, "real", "link");
-    for _ in 0..RUNS {
+    for _ in 0..rounds(RUNS) {
         let out = bundle.run();
         if out.code() == 0 {
             let mounts = out.facts().mounts();
@@ -64,7 +65,7 @@ fn cve_2025_31133_a_dev_null_exchanged_for_a_link_masks_nothing() {
     let questions: Vec<_> = masked.iter().map(|path| format!("read {path}")).collect();
     let bundle = bundle.ask(&questions);
     let swapper = Swapper::new(&dev, "null", "link");
-    for _ in 0..RUNS {
+    for _ in 0..rounds(RUNS) {
         let out = bundle.run();
         for question in questions.iter().filter(|_| out.code() == 0) {
             assert_eq!(&out.facts()[question], "", "{question}");
@@ -102,7 +103,7 @@ fn cve_2025_52881_a_sysctl_is_written_to_the_kernel_whatever_is_mounted() {
         );
     }
     let swapper = Swapper::new(&volume, "real", "link");
-    for _ in 0..RUNS {
+    for _ in 0..rounds(RUNS) {
         let out = bundle.run();
         if out.code() == 0 {
             let facts = out.facts();
