@@ -18,7 +18,9 @@ fn judged(bundle: &Bundle, text: &str, program: &str, arguments: &[&str]) -> Opt
 fn bash_completes_verbs_flags_and_ids() {
     only_ours!("it is about our command line");
     let bundle = Bundle::new();
-    let (sound, said) = judged(&bundle, &documents::bash(), "bash", &["-n"]).expect("bash");
+    let Some((sound, said)) = judged(&bundle, &documents::bash(), "bash", &["-n"]) else {
+        skip!("no bash here");
+    };
     assert!(sound && said.is_empty(), "{said}");
     let complete = |line: &str| {
         let script = format!(

@@ -335,7 +335,7 @@ fn nothing_of_the_host_is_open_and_no_signal_is_ignored_or_blocked() {
 fn preserved_descriptors_reach_the_process() {
     let target = Target::new();
     let mut command = target.0.command(&["exec", "--preserve-fds", "1", &target.0.id, "/probe"]);
-    leak(&mut command, "/etc/hostname", 3);
+    leak(&mut command, "/etc/passwd", 3);
     leak(&mut command, "/etc", 4);
     close(&mut command, &[4]);
     let facts = target.0.start(command).finish().facts();
@@ -444,6 +444,18 @@ fn processors_are_those_of_the_exec_affinity() {
         minirunc_tests::skip!("one processor");
     }
     assert_eq!(&target.facts(&[], &["cpus"])["cpus"], "1");
+}
+
+#[test]
+fn without_a_final_affinity_the_initial_one_stays() {
+    not_for!("runc", "1.1 has no execCPUAffinity");
+    if host_processors() < 2 {
+        minirunc_tests::skip!("one processor");
+    }
+    if host::kernel() < (6, 2) {
+        minirunc_tests::skip!("before Linux 6.2 a cgroup of its own cost a process the affinity that it had");
+    }
+    let target = Target::new();
     let path = target.process(|p| {
         p["args"] = json!(["/probe", "cpus"]);
         p["execCPUAffinity"] = json!({"initial": "1"});

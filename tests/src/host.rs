@@ -20,6 +20,13 @@ pub fn skipped(closure: &str, reason: &str) {
     let _ = out.write_all(format!("SKIP {name}: {reason}\n").as_bytes());
 }
 
+/// Version of the kernel, as far as features go by it.
+pub fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
+    let mut parts = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
 /// How cgroups are laid out (cgroups(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cgroups {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use minirunc_tests::bundle::{Bundle, mode};
 use minirunc_tests::facts::MOUNTINFO;
-use minirunc_tests::runtime::{Running, Runtime, patience};
+use minirunc_tests::runtime::{Running, Runtime, patience, rounds};
 use minirunc_tests::{not_for, only_ours};
 use serde_json::{Value, json};
 
@@ -18,8 +18,9 @@ use crate::inherit::leak;
 
 /// A container that prowls, while `visit` is paid to it again and again. What it reports of that.
 fn prowled_on(change: impl Fn(&mut Value), mut visit: impl FnMut(&Bundle)) -> String {
-    const PROWL: &str = "prowl 2000";
-    let prowler = Bundle::with(&change).ask(&["label ready", PROWL]);
+    // The last visit must end before the prowler does, whose pid namespace it may be in.
+    let prowl = format!("prowl {}", 1500 + 5000 / rounds(10));
+    let prowler = Bundle::with(&change).ask(&["label ready", &prowl]);
     let mut running = prowler.spawn();
     running.until("label ready");
     let end = Instant::now() + Duration::from_millis(1500);
@@ -27,7 +28,7 @@ fn prowled_on(change: impl Fn(&mut Value), mut visit: impl FnMut(&Bundle)) -> St
         visit(&prowler);
     }
     let facts = running.finish().facts();
-    facts[PROWL].to_string()
+    facts[&*prowl].to_string()
 }
 
 /// The command by another file of the runtime.
