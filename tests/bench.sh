@@ -4,6 +4,7 @@
 #   sh tests/bench.sh [--smoke] [--runs N] [--idle-runs N] [--idle MS] [--only NAME,NAME]
 #   sh tests/bench.sh --exec ...    the same of `exec`: one more process in a container that waits
 #   sh tests/bench.sh --alive       what each operation costs while up to 200 containers are alive
+#   sh tests/bench.sh --seccomp     what Docker's and Podman's profiles cost: compiled, by call, at start-up
 #   sh tests/bench.sh --verify    compares the container of the bare calls with runc's and ours
 #   taskset -c 0 sh tests/bench.sh    on one core
 cd "$(dirname "$0")/.." && . tests/env.sh

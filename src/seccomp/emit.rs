@@ -176,7 +176,7 @@ fn middle(ranges: &[Range]) -> usize {
 
 /// Whether two rules do the same.
 fn is_same(profile: &Profile, one: u16, other: u16) -> bool {
-    let [a, b] = [one, other].map(|at| profile.rule(at));
+    let (a, b) = (profile.rule(one), profile.rule(other));
     one == other || (a.is_plain() && b.is_plain() && a.action == b.action)
 }
 
@@ -259,10 +259,10 @@ impl Emitter<'_> {
         let mut at = last;
         while at != 0 {
             let rule = self.profile.rule(at);
-            let mut tests = self.profile.tests(&rule);
+            let mut tests = self.profile.tests(rule);
             next = match (tests.next_back(), tests.next_back()) {
                 (Some(test), None) if test.is_equal() => self.one_of(&test, rule.action, next, &mut row)?,
-                _ => self.all_of(&rule, next)?,
+                _ => self.all_of(rule, next)?,
             };
             at = rule.before;
         }

@@ -92,6 +92,8 @@ pub(super) struct Profile {
     pub(super) last: [u32; 3],
     /// Which architectures, one bit each.
     pub(super) architectures: u32,
+    /// Where the last name was found.
+    found: u16,
     rules: [Rule; MOST],
     rule_count: u16,
     tests: [Test; MOST],
@@ -178,7 +180,8 @@ impl Profile {
                 return Err(node.refuse("SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall"));
             }
             let mut buffer = [0; NAME];
-            let Some(numbers) = text.decode(&mut buffer).ok().and_then(table::find) else { continue };
+            let name = text.decode(&mut buffer).ok();
+            let Some(numbers) = name.and_then(|name| table::find(name, &mut self.found)) else { continue };
             for (arch, place) in table::places(numbers).into_iter().enumerate() {
                 if let Some(place) = place {
                     self.name(arch, place);
@@ -233,16 +236,16 @@ impl Profile {
     }
 
     fn is_same(&self, at: u16, other: &Rule) -> bool {
-        let Rule { action, first, count, before, call } = self.rule(at);
+        let &Rule { action, first, count, before, call } = self.rule(at);
         at >= FIRST
             && (action, count, before, call) == (other.action, other.count, other.before, other.call)
             && (count == 0 || first == other.first)
     }
 
     /// The rule at a place; a plain one that kills where there is none.
-    pub(super) fn rule(&self, at: u16) -> Rule {
-        const NONE: Rule = Rule { action: super::KILL_THREAD, first: 0, count: 0, before: 0, call: 0 };
-        self.rules.get(usize::from(at)).copied().unwrap_or(NONE)
+    pub(super) fn rule(&self, at: u16) -> &Rule {
+        static NONE: Rule = Rule { action: super::KILL_THREAD, first: 0, count: 0, before: 0, call: 0 };
+        self.rules.get(usize::from(at)).unwrap_or(&NONE)
     }
 
     /// What must hold for a rule.

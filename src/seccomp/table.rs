@@ -62,9 +62,9 @@ impl Numbers {
     }
 }
 
-/// The numbers of a call.
-pub fn find(name: &str) -> Option<Numbers> {
-    find_in(native::NAMES, &native::INITIALS, name.as_bytes())
+/// The numbers of a call. `last`: where the call before it was found, or 0. Whoever writes names in order is read in order.
+pub fn find(name: &str, last: &mut u16) -> Option<Numbers> {
+    find_in(native::NAMES, &native::INITIALS, name.as_bytes(), last)
 }
 
 /// All names.
@@ -73,22 +73,34 @@ pub fn names() -> &'static [u8] {
     native::NAMES
 }
 
-fn find_in(names: &[u8], initials: &[u16; INITIALS], name: &[u8]) -> Option<Numbers> {
+fn find_in(names: &[u8], initials: &[u16; INITIALS], name: &[u8], last: &mut u16) -> Option<Numbers> {
     let initial = name.first()?.checked_sub(FIRST)?;
-    let mut rest = names.get(usize::from(*initials.get(usize::from(initial))?)..)?;
+    let mut at = *initials.get(usize::from(initial))?;
+    let before = entry(names, *last).filter(|(known, ..)| known.first() == name.first() && *known <= name);
+    if before.is_some() {
+        at = *last;
+    }
     loop {
-        let (&length, behind) = rest.split_first()?;
-        let (known, behind) = behind.split_at_checked(length.into())?;
-        let (&[a, b, c, d], behind) = behind.split_first_chunk()?;
+        let (known, numbers, length) = entry(names, at)?;
         if known == name {
-            return Some(Numbers([u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]));
+            *last = at;
+            return Some(numbers);
         }
-        // Sorted: whatever begins otherwise comes after all that could match.
-        if known.first() != name.first() {
+        // Sorted.
+        if known > name {
             return None;
         }
-        rest = behind;
+        at += length;
     }
+}
+
+/// The name at a place, its numbers, and how long all that is.
+fn entry(names: &[u8], at: u16) -> Option<(&[u8], Numbers, u16)> {
+    let (&length, behind) = names.get(usize::from(at)..)?.split_first()?;
+    let (known, behind) = behind.split_at_checked(length.into())?;
+    let &[a, b, c, d] = behind.first_chunk()?;
+    let numbers = Numbers([u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]);
+    Some((known, numbers, u16::from(length) + 5))
 }
 
 /// The first letter that a name begins with: `_`, then a grave accent that none begins with, then `a` to `z`.
@@ -187,11 +199,11 @@ mod tests {
     use super::*;
 
     fn x86(name: &str) -> Option<[Option<u16>; 3]> {
-        find_in(x86_64::NAMES, &x86_64::INITIALS, name.as_bytes()).map(x86_64::places)
+        find_in(x86_64::NAMES, &x86_64::INITIALS, name.as_bytes(), &mut 0).map(x86_64::places)
     }
 
     fn arm(name: &str) -> Option<[Option<u16>; 3]> {
-        find_in(aarch64::NAMES, &aarch64::INITIALS, name.as_bytes()).map(aarch64::places)
+        find_in(aarch64::NAMES, &aarch64::INITIALS, name.as_bytes(), &mut 0).map(aarch64::places)
     }
 
     #[test]
@@ -217,7 +229,7 @@ mod tests {
     #[test]
     fn calls_that_x86_multiplexes_say_how() {
         let multiplexed = |name: &str| {
-            x86_64::multiplexed(find_in(x86_64::NAMES, &x86_64::INITIALS, name.as_bytes()).unwrap())
+            x86_64::multiplexed(find_in(x86_64::NAMES, &x86_64::INITIALS, name.as_bytes(), &mut 0).unwrap())
         };
         assert_eq!(multiplexed("socket"), Some((1, 102, 1)));
         assert_eq!(multiplexed("sendmmsg"), Some((1, 102, 20)));
@@ -230,10 +242,15 @@ mod tests {
     #[test]
     fn every_name_of_the_table_is_found() {
         for (names, initials) in [(x86_64::NAMES, &x86_64::INITIALS), (aarch64::NAMES, &aarch64::INITIALS)] {
-            let (mut rest, mut count) = (names, 0);
+            let (mut rest, mut count, mut in_order, mut backwards) = (names, 0, 0, names.len() as u16);
             while let Some((&length, behind)) = rest.split_first() {
                 let (name, behind) = behind.split_at(length.into());
-                assert!(find_in(names, initials, name).is_some());
+                assert!(find_in(names, initials, name, &mut 0).is_some());
+                // Wherever the search begins.
+                for last in [&mut in_order, &mut backwards, &mut 7] {
+                    assert!(find_in(names, initials, name, last).is_some());
+                }
+                backwards = u16::MAX;
                 (rest, count) = (&behind[4..], count + 1);
             }
             assert!(count > 400, "{count}");

@@ -12,6 +12,7 @@ mod alive;
 mod exec;
 mod machine;
 mod plot;
+mod seccomp;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ struct Options {
     only: Option<String>,
     exec: bool,
     alive: bool,
+    seccomp: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -47,6 +49,7 @@ fn options() -> Result<Options, String> {
         only: None,
         exec: false,
         alive: false,
+        seccomp: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
@@ -60,6 +63,10 @@ fn options() -> Result<Options, String> {
         }
         if flag == "--alive" {
             options.alive = true;
+            continue;
+        }
+        if flag == "--seccomp" {
+            options.seccomp = true;
             continue;
         }
         if flag == "--smoke" {
@@ -260,6 +267,9 @@ fn main() -> ExitCode {
     };
     if options.alive {
         return alive::main(&options);
+    }
+    if options.seccomp {
+        return seccomp::main(&options);
     }
     let targets = if options.exec { exec::targets(&options) } else { Ok(Vec::new()) };
     let targets = match targets {

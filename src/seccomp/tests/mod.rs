@@ -306,7 +306,7 @@ fn names() -> Vec<String> {
     while let Some((&length, behind)) = rest.split_first() {
         let (name, behind) = behind.split_at(length.into());
         let name = core::str::from_utf8(name).unwrap().to_string();
-        if table::places(table::find(&name).unwrap())
+        if table::places(table::find(&name, &mut 0).unwrap())
             .iter()
             .flatten()
             .all(|&place| !(335..424).contains(&place) && place < 449 || place >= 512)
@@ -358,7 +358,7 @@ fn generated(random: &mut Random, names: &[String], sound: bool) -> Profile {
             };
             let args: Vec<_> = (0..count).map(argument).collect();
             if sound && count > 0 {
-                names.retain(|name| table::multiplexed(table::find(name).unwrap()).is_none());
+                names.retain(|name| table::multiplexed(table::find(name, &mut 0).unwrap()).is_none());
             }
             rules.push(oracle::Rule { names: names.clone(), action, errno: None, args });
         }
@@ -421,7 +421,7 @@ fn generated_profiles_do_what_their_words_mean() {
         let named =
             named.into_iter().chain(&names).filter(|name| !["ipc", "socketcall"].contains(&name.as_str()));
         for name in named {
-            let places = table::places(table::find(name).unwrap());
+            let places = table::places(table::find(name, &mut 0).unwrap());
             for (arch, place) in table::ARCHS.iter().zip(places) {
                 let is_in = [true, profile.x86, profile.x32]
                     [table::ARCHS.iter().position(|it| it.name == arch.name).unwrap()];

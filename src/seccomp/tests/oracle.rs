@@ -103,7 +103,7 @@ impl Profile {
     /// The rules for a number of any architecture, to be read after a failure.
     pub fn about(&self, number: u32) -> String {
         let is_it = |name: &String| {
-            let numbers = table::find(name);
+            let numbers = table::find(name, &mut 0);
             let places = numbers.map_or([None; 3], table::places);
             let multiplexed = numbers.and_then(table::multiplexed).map(|(_, place, _)| place);
             places.into_iter().chain([multiplexed]).flatten().any(|place| u32::from(place) == number & !X32)
@@ -141,7 +141,9 @@ impl Profile {
         }
         for rule in &self.rules {
             for name in &rule.names {
-                for (arch, place) in table::find(name).map_or([None; 3], table::places).iter().enumerate() {
+                for (arch, place) in
+                    table::find(name, &mut 0).map_or([None; 3], table::places).iter().enumerate()
+                {
                     let number = place.map_or(0, |place| table::ARCHS[arch].number(place));
                     last[arch] = last[arch].max(number);
                 }

@@ -1,0 +1,148 @@
+//! What a seccomp profile costs: to compile it, per call under it, and at start-up. libseccomp's filter, as runc has it made, beside
+//! ours (tests/oracle/seccomp.c).
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use minirunc::seccomp::{ACTIONS, Work, compile};
+use minirunc::sys::memory;
+use minirunc::wire::json::Document;
+use serde_json::Value;
+
+use super::{Contender, Options, contenders, machine, measure};
+
+#[path = "../../src/seccomp/tests/machine.rs"]
+mod filter;
+use filter::{Data, Machine};
+
+const PROFILES: [(&str, &str); 2] =
+    [("docker", include_str!("../data/docker.json")), ("podman", include_str!("../data/podman.json"))];
+
+const X86_64: u32 = 0xc000_003e;
+/// Calls of x86_64 that libseccomp 2.5 knows.
+const CALLS: std::ops::Range<u32> = 0..449;
+
+/// Compiles it as `run` does, in fresh memory, so often. Microseconds, sorted, and the filter.
+fn compiled(text: &str, times: usize) -> Result<(Vec<f64>, Machine), String> {
+    let document = Document::parse("profile", text.as_bytes()).map_err(|error| error.to_string())?;
+    let node = document.root().at(&"linux").and_then(|linux| linux.at(&"seccomp"));
+    let node = node.map_err(|error| error.to_string())?;
+    let (mut all, mut machine) = (Vec::new(), None);
+    for _ in 0..times {
+        let start = Instant::now();
+        let room = memory::anonymous(Work::SIZE).map_err(|errno| errno.to_string())?;
+        let work = Work::place(room).ok_or("no memory")?;
+        let filter = compile(&node, work).map_err(|error| error.to_string())?.ok_or("nothing")?;
+        all.push(start.elapsed().as_secs_f64() * 1e6);
+        machine.get_or_insert_with(|| Machine::new(filter.program));
+    }
+    all.sort_unstable_by(f64::total_cmp);
+    Ok((all, machine.ok_or("nothing")?))
+}
+
+/// The helper that asks libseccomp, if it can be built here.
+fn helper() -> Option<PathBuf> {
+    let out = std::env::temp_dir().join(format!("seccomp-bench-{}", std::process::id()));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/oracle/seccomp.c");
+    let built = Command::new("cc").args(["-O1", "-o"]).arg(&out).args([source, "-lseccomp"]).output();
+    built.is_ok_and(|built| built.status.success()).then_some(out)
+}
+
+/// What libseccomp makes of a profile, handed over as runc does: without what is the default anyway.
+fn by_libseccomp(helper: &Path, profile: &Value) -> Option<Machine> {
+    let action = |action: &Value, errno: &Value| {
+        let (name, value) = ACTIONS.iter().find(|(name, _)| action == name)?;
+        let errno = if *name == "SCMP_ACT_ERRNO" { errno.as_u64().unwrap_or(1) as u32 } else { 0 };
+        Some(value | errno)
+    };
+    let default = action(&profile["defaultAction"], &profile["defaultErrnoRet"])?;
+    let mut input = format!("default {default:x}\narch c000003e\narch 40000003\narch 4000003e\noptimize 2\n");
+    for rule in profile["syscalls"].as_array()? {
+        let action = action(&rule["action"], &rule["errnoRet"])?;
+        let mut looks = String::new();
+        for arg in rule["args"].as_array().into_iter().flatten() {
+            // enum scmp_compare
+            let operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"];
+            let operator = arg["op"].as_str()?.strip_prefix("SCMP_CMP_")?;
+            let operator = operators.iter().position(|name| *name == operator)? + 1;
+            let number = |name: &str| arg[name].as_u64().unwrap_or(0);
+            let (index, value, second) = (number("index"), number("value"), number("valueTwo"));
+            looks += &format!(" {index:x} {operator:x} {value:x} {second:x}");
+        }
+        for name in rule["names"].as_array()?.iter().filter(|_| action != default) {
+            input += &format!("rule {action:x} {}{looks}\n", name.as_str()?);
+        }
+    }
+    let mut child = Command::new(helper).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    child.stdin.take()?.write_all(input.as_bytes()).ok()?;
+    let mut code = Vec::new();
+    child.stdout.take()?.read_to_end(&mut code).ok()?;
+    child.wait().ok()?.success().then(|| Machine::new(&code))
+}
+
+/// Length, mean and greatest number of instructions over all calls with no arguments.
+fn steps(machine: &Machine) -> String {
+    let all = CALLS.map(|number| machine.run(&Data { number, audit: X86_64, args: [0; 6] }).1);
+    let (sum, most) = all.fold((0, 0), |(sum, most), steps| (sum + steps, most.max(steps)));
+    format!("{:>6} {:>7.2} {most:>4}", machine.len(), sum as f64 / CALLS.len() as f64)
+}
+
+fn filters(options: &Options) -> Result<(), String> {
+    let helper = helper();
+    println!("\n  {:<8} {:>20} {:>20} {:>28}", "", "compiled, median", "ours", "libseccomp");
+    println!("  {:<8} {:>20} {:>20} {:>28}", "", "(10 %) us", "length mean most", "length mean most");
+    for (name, text) in PROFILES {
+        let (times, ours) = compiled(text, options.runs.max(20) * 5)?;
+        let profile: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let theirs = helper.as_deref().and_then(|helper| by_libseccomp(helper, &profile["linux"]["seccomp"]));
+        let theirs = theirs.as_ref().map_or("no libseccomp".into(), steps);
+        let time = format!("{:.0} ({:.0})", times[times.len() / 2], times[times.len() / 10]);
+        println!("  {name:<8} {time:>20} {:>20} {theirs:>28}", steps(&ours));
+    }
+    helper.map_or(Ok(()), std::fs::remove_file).map_err(|error| error.to_string())
+}
+
+/// The bundle again, with a profile.
+fn bundle(options: &Options, text: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let dir = options.bundle.join("seccomp");
+    std::fs::create_dir_all(&dir)?;
+    let mut config: Value = serde_json::from_slice(&std::fs::read(options.bundle.join("config.json"))?)?;
+    config["root"]["path"] = options.bundle.join("rootfs").display().to_string().into();
+    let profile: Value = serde_json::from_str(text)?;
+    config["linux"]["seccomp"] = profile["linux"]["seccomp"].clone();
+    std::fs::write(dir.join("config.json"), config.to_string())?;
+    Ok(dir)
+}
+
+pub fn main(options: &Options) -> ExitCode {
+    let with = match filters(options).map_err(Into::into).and_then(|()| bundle(options, PROFILES[0].1)) {
+        Ok(dir) => dir.display().to_string(),
+        Err(reason) => {
+            eprintln!("bench: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let plain = options.bundle.display().to_string();
+    let mut all: Vec<Contender> = Vec::new();
+    for one in contenders(options) {
+        let name = match one.name {
+            "minirunc-static" => "ours, docker's",
+            "runc" => "runc, docker's",
+            "crun" => "crun, docker's",
+            _ => continue,
+        };
+        let profiled =
+            one.command.iter().map(|word| if *word == plain { with.clone() } else { word.clone() });
+        let profiled = Contender { name, command: profiled.collect(), hide_unified: one.hide_unified };
+        all.extend([one, profiled]);
+    }
+    machine::print_conditions(&all.iter().map(|one| one.command[0].as_str()).collect::<Vec<_>>());
+    let ok =
+        measure(options, &all, options.runs, 0, "start-up with and without docker's profile, back to back");
+    for name in ["minirunc", "runc", "crun"] {
+        let _ = std::fs::remove_dir_all(super::state_root(name));
+    }
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
