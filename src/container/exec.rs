@@ -13,8 +13,7 @@ use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::stat;
-use rustix::process::{DumpableBehavior, Gid, getegid, set_dumpable_behavior};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_thread_res_gid};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::launch::{channel, is_rootless, sockets};
 use super::store::Store;
@@ -53,8 +52,6 @@ pub struct Order<'a> {
     pub sockets: [Option<&'a CStr>; 2],
 }
 
-/// A group that is not root's, and that nothing depends on.
-const NOBODY: u32 = 65534;
 /// CAP_SYS_PTRACE (include/uapi/linux/capability.h).
 const SYS_PTRACE: u64 = 1 << 19;
 
@@ -169,7 +166,7 @@ impl<'a> Container<'a> {
         }
         let mut other = None;
         if direct {
-            hide(true)?;
+            spawn::hide(true)?;
         }
         let child = spawn::child(
             sealed.as_raw_fd(),
@@ -182,7 +179,7 @@ impl<'a> Container<'a> {
             },
         );
         if direct {
-            hide(false)?;
+            spawn::hide(false)?;
         }
         let child = child?;
         drop((theirs, sealed, other));
@@ -255,7 +252,7 @@ impl<'a> Container<'a> {
 }
 
 /// Whether the child may be born in the container's pid namespace, which spares stage 2: its processes see the child before
-/// it has executed the sealed copy (CVE-2019-5736) and become undumpable by itself (CVE-2016-9962). Until then [`hide`] protects
+/// it has executed the sealed copy (CVE-2019-5736) and become undumpable by itself (CVE-2016-9962). Until then [`spawn::hide`] protects
 /// it, from all but CAP_SYS_PTRACE in our user namespace.
 fn is_direct(stored: &Plan<'_>) -> Result<bool> {
     let prying = stored
@@ -270,17 +267,6 @@ fn enter_pid(init: &Init, flags: u32) -> rustix::io::Result<()> {
         return Ok(());
     }
     move_into_link_name_space(init.pidfd.as_fd(), Some(LinkNameSpaceType::ProcessID))
-}
-
-/// Takes from those who are not root of the host the sight of what is born next: of the memory that it shares with us until
-/// execve, and of what it has afterwards, since a program whose real group is not its effective one starts undumpable
-/// (ptrace(2), PR_SET_DUMPABLE).
-fn hide(hidden: bool) -> Result<()> {
-    let effective = getegid();
-    let group = if hidden { Gid::from_raw(NOBODY) } else { effective };
-    let behavior = if hidden { DumpableBehavior::NotDumpable } else { DumpableBehavior::Dumpable };
-    set_dumpable_behavior(behavior).context("prctl", "PR_SET_DUMPABLE")?;
-    set_thread_res_gid(group, effective, effective).context("setresgid", "")
 }
 
 fn parse(message: &'static [u8]) -> Result<Message<'static>> {

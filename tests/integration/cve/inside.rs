@@ -152,6 +152,41 @@ fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
 }
 
 #[test]
+fn cve_2016_9962_nor_who_has_every_capability_that_we_have() {
+    // Without: `hide` in container/exec.rs. The kernel's own rule, that one may look at who has no more capabilities than
+    // oneself, lets the container in.
+    only_ours!("runc 1.1.5 may be seen between two system calls");
+    let change = |c: &mut Value| {
+        let all: Vec<_> = CAPABILITIES.split(' ').map(|name| format!("CAP_{name}")).collect();
+        for set in ["bounding", "effective", "permitted"] {
+            c["process"]["capabilities"][set] = json!(all);
+        }
+        c["process"]["capabilities"].as_object_mut().unwrap().remove("ambient");
+    };
+    for visit in [join, exec] {
+        let said = prowled_on(change, |prowler| {
+            // By way of a runtime that has lost what the container must not have.
+            let wrapper = prowler.dir.join("minirunc-wrapped");
+            let runtime = Runtime::get().path.display();
+            let script = format!("#!/bin/sh\nexec setpriv --bounding-set=-sys_ptrace {runtime} \"$@\"\n");
+            if !wrapper.exists() {
+                fs::write(&wrapper, script).unwrap();
+                mode(&wrapper, 0o755);
+            }
+            visit(prowler, &wrapper);
+        });
+        assert!(said.contains("held= "), "{said}");
+        assert!(said.contains("seen= "), "{said}");
+    }
+}
+
+/// All but SYS_PTRACE.
+const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
+    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PACCT SYS_ADMIN \
+    SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE \
+    MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
+
+#[test]
 fn cve_2024_21626_the_working_directory_is_no_descriptor_of_the_hosts() {
     // Without: RESOLVE_NO_MAGICLINKS and the look at getcwd in init/cwd.rs. It runs in the host's root.
     not_for!("crun", "1.8.1 is not fixed");
