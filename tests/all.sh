@@ -82,9 +82,9 @@ integration() {
     counted integration cargo test -p minirunc-tests --test integration
 }
 
-# clients: podman, containerd, docker and buildah as they come, under the stock runtime and under ours.
+# clients: podman (also as an ordinary user), containerd, docker and buildah as they come, under the stock runtime and under ours.
 clients() {
-    for client in podman containerd docker buildah; do counted "$client" sh "tests/clients/$client.sh"; done
+    for client in podman rootless containerd docker buildah; do counted "$client" sh "tests/clients/$client.sh"; done
 }
 
 vm() { counted vm sh tests/vm/run.sh; }

@@ -247,8 +247,8 @@ impl Door<'_> {
             match raw::setns(self.fd, *flag) {
                 Ok(()) => self.flags &= !flag,
                 Err(Errno(libc::EPERM)) if defer => {}
-                // A process's user namespace that is ours already: it cannot be joined (setns(2)), and need not be.
-                Err(Errno(libc::EINVAL)) if *flag == NEWUSER && matches!(self.target, Target::Pidfd(_)) => {}
+                // A user namespace that is ours already cannot be joined (setns(2)), and need not be: podman in its own names it, too.
+                Err(Errno(libc::EINVAL)) if *flag == NEWUSER => {}
                 Err(errno) => {
                     let subject: Text<512> = match self.target {
                         Target::Path(path) => Text::of(&[path.to_bytes()]),

@@ -8,8 +8,7 @@ use crate::plan::{Plan, kind, list};
 use crate::sys::scheduling;
 use crate::text::shown;
 
-/// Sets what the plan asks for on the caller. In its cgroups, whose cpuset bounds it all; before it is root no more, since
-/// real-time policies and a better nice value need CAP_SYS_NICE.
+/// Sets what a process can only set on itself, and needs no privilege for. In its cgroups, whose cpuset bounds it.
 pub fn apply(plan: &Plan<'_>) -> Result<()> {
     if let Some(persona) = plan.u32(kind::PERSONALITY)? {
         scheduling::set_personality(persona).context("personality", "linux.personality")?;
@@ -19,12 +18,24 @@ pub fn apply(plan: &Plan<'_>) -> Result<()> {
         scheduling::set_memory_policy(policy.mode | policy.flags, nodes.as_ref().map_or(&[], |all| all))
             .context("set_mempolicy", "linux.memoryPolicy")?;
     }
+    Ok(())
+}
+
+/// Whether the plan asks for a place among all processes.
+pub fn has_priorities(plan: &Plan<'_>) -> Result<bool> {
+    Ok(plan.has(kind::SCHEDULER)? || plan.has(kind::IO_PRIORITY)?)
+}
+
+/// Gives a process, or the caller, that place. Before the caller is root no more: real-time policies and a better nice value
+/// need CAP_SYS_NICE of the first user namespace. For a container in another the runtime does it, on init itself: a deadline,
+/// and whatever has SCHED_FLAG_RESET_ON_FORK, is not inherited.
+pub fn prioritise(pid: Option<i32>, plan: &Plan<'_>) -> Result<()> {
     if let Some(io) = plan.one::<IoPriority>()? {
-        scheduling::set_io_priority(io.class, io.priority as u32)
+        scheduling::set_io_priority(pid, io.class, io.priority as u32)
             .context("ioprio_set", "process.ioPriority")?;
     }
     if let Some(scheduler) = plan.one::<Scheduler>()? {
-        scheduling::set_attributes(scheduling::Attributes {
+        let attributes = scheduling::Attributes {
             policy: scheduler.policy,
             flags: scheduler.flags,
             nice: scheduler.nice as i32,
@@ -33,8 +44,8 @@ pub fn apply(plan: &Plan<'_>) -> Result<()> {
             deadline: scheduler.deadline,
             period: scheduler.period,
             ..Default::default()
-        })
-        .context("sched_setattr", "process.scheduler")?;
+        };
+        scheduling::set_attributes(pid, attributes).context("sched_setattr", "process.scheduler")?;
     }
     Ok(())
 }

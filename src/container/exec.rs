@@ -140,11 +140,14 @@ impl<'a> Container<'a> {
         let channel = Channel::new(ours.as_raw_fd());
         let score = self.plan.i64(kind::OOM_SCORE_ADJ)?;
         // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
-        let limited =
-            stored.namespace(libc::CLONE_NEWUSER)?.is_some() && self.plan.one::<Rlimit>()?.is_some();
+        let in_user_namespace = stored.namespace(libc::CLONE_NEWUSER)?.is_some();
+        let limited = in_user_namespace && self.plan.one::<Rlimit>()?.is_some();
         let waits = limited || score.is_some();
         let mut flags = namespaces(stored, init.pid)?;
-        let direct = !waits && is_direct(stored)? && enter_pid(init, flags).is_ok();
+        let direct = !waits
+            && !scheduling::has_priorities(&self.plan)?
+            && is_direct(stored)?
+            && enter_pid(init, flags).is_ok();
         if direct {
             flags &= !(libc::CLONE_NEWPID as u32);
         }
@@ -192,17 +195,27 @@ impl<'a> Container<'a> {
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| directory.is_some() && !child.into_cgroup) {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
-        self.hand_process(channel, message, order.debug)?;
+        let prioritised = in_user_namespace && self.prioritise(channel)?;
+        self.hand_process(channel, message, order.debug, prioritised)?;
         self.hear(channel, direct, stored, init.pid, warn)
     }
 
     /// Sends SETUP with its descriptors, and PLAN.
-    fn hand_process(&mut self, channel: Channel, message: &[u8], debug: bool) -> Result<()> {
+    fn hand_process(
+        &mut self,
+        channel: Channel,
+        message: &[u8],
+        debug: bool,
+        prioritised: bool,
+    ) -> Result<()> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
         let mut writer = Writer::new(memory, Kind::Setup as u16);
         writer.flag(kind::EXEC);
         if debug {
             writer.flag(kind::DEBUG);
+        }
+        if prioritised {
+            writer.flag(kind::PRIORITIES);
         }
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {

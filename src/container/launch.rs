@@ -22,7 +22,7 @@ use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, Init, config, gate, listener, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
-use crate::confine::{capability, oom, rlimit};
+use crate::confine::{capability, oom, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
@@ -122,6 +122,11 @@ fn filter(node: &Node<'_>) -> Result<Option<seccomp::Filter<'static>>> {
 /// Whether the caller is an ordinary user.
 pub(super) fn is_rootless() -> bool {
     !rustix::process::geteuid().is_root()
+}
+
+/// Whether the caller lacks the host's privileges.
+fn is_unprivileged() -> bool {
+    is_rootless() || is_in_user_namespace()
 }
 
 /// The inode of the first user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h; `USER_NS_INIT_INO` of Linux 6.18).
@@ -247,12 +252,15 @@ impl<'a> Container<'a> {
             self.map(channel, child_pid, order)?;
             order.tell(warn, "id maps");
         }
-        self.hand_over(order, channel, directory.is_some(), file.as_fd(), message)?;
-        if boot.collapsed {
+        let prioritised = in_user_namespace && self.prioritise(channel)?;
+        self.hand_over(order, channel, (directory.is_some(), prioritised), file.as_fd(), message)?;
+        // Init is there.
+        let born = boot.collapsed || prioritised;
+        if born {
             self.remember()?;
         }
         order.tell(warn, "handed over to init");
-        let speaker = if boot.collapsed { stage::INIT } else { stage::CHILD };
+        let speaker = if born { stage::INIT } else { stage::CHILD };
         self.converse(channel, speaker, order.gated, warn)?;
         order.tell(warn, if order.gated { "created" } else { "started" });
         if !order.gated {
@@ -295,7 +303,7 @@ impl<'a> Container<'a> {
     fn limit(&mut self) -> Result<()> {
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
-        cgroups.create(path, &self.plan, is_rootless() || is_in_user_namespace())?;
+        cgroups.create(path, &self.plan, is_unprivileged())?;
         cgroups.apply(&self.plan)?;
         match heir(&self.plan)? {
             Some(uid) if !is_rootless() => cgroups.delegate(uid),
@@ -324,12 +332,26 @@ impl<'a> Container<'a> {
         Ok(channel.send_simple(Kind::MapDone)?)
     }
 
+    /// Gives init, which waits for SETUP in a user namespace, the priorities that it could not get there. Whether the plan has any, and we are
+    /// who may: an ordinary user's init does by itself what is allowed to it.
+    pub(super) fn prioritise(&mut self, channel: Channel) -> Result<bool> {
+        if is_unprivileged() || !scheduling::has_priorities(&self.plan)? {
+            return Ok(false);
+        }
+        match channel.answer()? {
+            Answer::Pid(pid) => self.succeed(pid)?,
+            _ => return Err(silent(stage::CHILD).into()),
+        }
+        let init = self.init.as_ref().map(|init| init.pid);
+        scheduling::prioritise(init, &self.plan).map(|()| true)
+    }
+
     /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
     fn hand_over(
         &mut self,
         order: &Order<'_>,
         channel: Channel,
-        entered: bool,
+        (entered, prioritised): (bool, bool),
         file: rustix::fd::BorrowedFd<'_>,
         message: &[u8],
     ) -> Result<()> {
@@ -367,6 +389,9 @@ impl<'a> Container<'a> {
         }
         if order.debug {
             writer.flag(kind::DEBUG);
+        }
+        if prioritised {
+            writer.flag(kind::PRIORITIES);
         }
         let setup = writer.finish().map_err(plan::broken)?;
         let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
@@ -485,7 +510,8 @@ fn boot<'a>(plan: &Plan<'a>) -> Result<Boot<'a>> {
         }
     }
     boot.maps = boot.namespaces & libc::CLONE_NEWUSER as u32 != 0;
-    boot.collapsed = boot.collapses();
+    // Priorities are for init before it hears anything, see `prioritise`.
+    boot.collapsed = boot.collapses() && !scheduling::has_priorities(plan)?;
     Ok(boot)
 }
 

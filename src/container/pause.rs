@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::Container;
 use super::kill::not_running;
 use super::store::Store;
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, Mode};
 use crate::error::{Error, Result};
 use crate::text::shown;
 
@@ -31,6 +31,7 @@ impl Container<'_> {
     fn freezable(&self) -> Result<&Cgroups> {
         self.cgroups
             .as_ref()
+            .filter(|cgroups| cgroups.mode() != Mode::None)
             .ok_or_else(|| Error::refused("freeze", "the container has no cgroup of its own"))
     }
 }

@@ -10,7 +10,7 @@ use super::process::Process;
 use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
 use super::{environment, gate, seccomp};
-use crate::confine::{oom, procfs, sysctl};
+use crate::confine::{oom, procfs, scheduling, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
 use crate::plan::{Plan, hook, kind};
@@ -77,6 +77,9 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     step("console, masked and read-only paths");
 
     let added = environment::added(&plan, &setup, user.uid)?;
+    if !setup.has(kind::PRIORITIES)? {
+        scheduling::prioritise(None, &plan)?;
+    }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
     step("user, rights and limits of the process");

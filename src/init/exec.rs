@@ -34,6 +34,9 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     let added = environment::added(&plan, &setup, user.uid)?;
     let procfs = setup.u32(kind::TASKS_FDS)?.and_then(|tasks_fds| tasks.take(tasks_fds as usize));
     let procfs = procfs.map(descriptor::adopt);
+    if !setup.has(kind::PRIORITIES)? {
+        scheduling::prioritise(None, &plan)?;
+    }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false, channel)?;
     step("user, rights and limits of the process");
     // Fails when the runtime is gone: then nobody would attend to the process.

@@ -106,6 +106,7 @@ pub mod kind {
     pub const LISTEN_FDNAMES: u16 = 107;
     pub const NOTIFY: u16 = 108;
     pub const DEBUG: u16 = 110;
+    pub const PRIORITIES: u16 = 111;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

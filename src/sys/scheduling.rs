@@ -22,11 +22,12 @@ pub struct Attributes {
     pub util_max: u32,
 }
 
-/// sched_setattr(2) on the caller.
-pub fn set_attributes(mut attributes: Attributes) -> Result<(), Errno> {
+/// sched_setattr(2). None: the caller.
+pub fn set_attributes(pid: Option<i32>, mut attributes: Attributes) -> Result<(), Errno> {
+    let pid = pid.unwrap_or(0);
     attributes.size = size_of::<Attributes>() as u32;
     // SAFETY: the kernel reads as many bytes as `size` says.
-    super::check(unsafe { syscall!(SCHED_SETATTR, 0, &raw const attributes, 0) }).map(drop)
+    super::check(unsafe { syscall!(SCHED_SETATTR, pid, &raw const attributes, 0) }).map(drop)
 }
 
 /// sched_setaffinity(2) with the kernel's own bitmap, which rustix would have us fill bit by bit. None: the caller.
@@ -41,10 +42,11 @@ const WHO_PROCESS: usize = 1;
 /// `IOPRIO_CLASS_SHIFT`.
 const CLASS_SHIFT: u32 = 13;
 
-/// ioprio_set(2) on the caller.
-pub fn set_io_priority(class: u32, priority: u32) -> Result<(), Errno> {
+/// ioprio_set(2). None: the caller.
+pub fn set_io_priority(pid: Option<i32>, class: u32, priority: u32) -> Result<(), Errno> {
+    let (pid, value) = (pid.unwrap_or(0), class << CLASS_SHIFT | priority);
     // SAFETY: numbers only.
-    super::check(unsafe { syscall!(IOPRIO_SET, WHO_PROCESS, 0, class << CLASS_SHIFT | priority) }).map(drop)
+    super::check(unsafe { syscall!(IOPRIO_SET, WHO_PROCESS, pid, value) }).map(drop)
 }
 
 /// set_mempolicy(2): `MPOL_*` with `MPOL_F_*`, and a bitmap of nodes.

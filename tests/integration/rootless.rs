@@ -1,12 +1,15 @@
 //! As an ordinary user, with a user namespace in the bundle.
 
 use minirunc_tests::bundle::Bundle;
+use minirunc_tests::host;
 use minirunc_tests::runtime::Runtime;
 use minirunc_tests::{not_for, skip};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::life::{create, start, status, until};
 
 /// What `runc spec --rootless` changes: one id, no resources, no cgroup mount, no gid that is not mapped.
-fn rootless() -> Option<Bundle> {
+pub fn rootless() -> Option<Bundle> {
     let uid = 1000;
     // The program must be within the user's reach: every directory above it searchable by others.
     use std::os::unix::fs::PermissionsExt;
@@ -107,14 +110,27 @@ fn an_id_that_an_ordinary_user_may_not_map_is_refused() {
 
 /// As podman and buildah call for an ordinary user: root of a user namespace that is not the host's, and none in the bundle.
 #[test]
-#[allow(unsafe_code)]
 fn root_of_a_user_namespace_is_no_more_than_an_ordinary_user_to_the_hosts_cgroups() {
+    in_a_user_namespace_of_the_callers(None);
+}
+
+/// As podman does for `--userns container:` of one that shares podman's own.
+#[test]
+fn the_user_namespace_that_we_are_in_already_may_be_named() {
+    not_for!("runc", "setns(2) refuses it");
+    in_a_user_namespace_of_the_callers(Some(json!({"type": "user", "path": "/proc/self/ns/user"})));
+}
+
+/// Runs in a user namespace that somebody else has made, with `namespace` in the bundle.
+#[allow(unsafe_code)]
+fn in_a_user_namespace_of_the_callers(namespace: Option<Value>) {
     use std::os::unix::process::CommandExt;
     let mut bundle = rootless!().ask(&["read /proc/self/uid_map"]);
     bundle.drop_namespace("user");
     let linux = bundle.config["linux"].as_object_mut().unwrap();
     linux.remove("uidMappings");
     linux.remove("gidMappings");
+    namespace.into_iter().for_each(|namespace| bundle.add_namespace(namespace));
     bundle.write();
     let mut command = bundle.run_command(&[]);
     let put = |file: &'static std::ffi::CStr, text: &'static [u8]| {
@@ -140,4 +156,162 @@ fn root_of_a_user_namespace_is_no_more_than_an_ordinary_user_to_the_hosts_cgroup
     assert_eq!(facts["read /proc/self/uid_map"].split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
     assert_eq!(&facts["uid"], "0 0 0");
     bundle.nothing_left();
+}
+
+/// With subordinate ids, and these lines (inside, outside, how many) as both maps.
+fn ranges(lines: &[(u32, u32, u32)]) -> Option<Bundle> {
+    let there = |path| std::path::Path::new(path).exists();
+    if !["/usr/bin/newuidmap", "/etc/passwd", "/etc/subuid", "/etc/subgid"].into_iter().all(there) {
+        return None;
+    }
+    let mut bundle = rootless()?.subordinate(100_000);
+    let map: Vec<Value> = lines
+        .iter()
+        .map(|(inside, outside, size)| json!({"containerID": inside, "hostID": outside, "size": size}))
+        .collect();
+    bundle.config["linux"]["uidMappings"] = json!(map);
+    bundle.config["linux"]["gidMappings"] = json!(map);
+    Some(bundle)
+}
+
+macro_rules! ranges {
+    ($($line:expr),*) => {
+        match ranges(&[$($line),*]) {
+            Some(bundle) => bundle,
+            None => skip!("no newuidmap, or an ordinary user cannot reach the runtime"),
+        }
+    };
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn subordinate_ids_are_mapped_and_bring_groups() {
+    not_for!("runc", "1.1 has no groups for an ordinary user");
+    let mut bundle = ranges!((0, 1000, 1), (1, 100_000, 65536));
+    bundle.config["process"]["user"] = json!({"uid": 5, "gid": 6, "additionalGids": [7, 8]});
+    let facts = bundle
+        .ask(&["read /proc/self/uid_map", "read /proc/self/gid_map", "read /proc/self/setgroups"])
+        .facts();
+    let expected = ["0", "1000", "1", "1", "100000", "65536"];
+    assert_eq!(words(&facts["read /proc/self/uid_map"]), expected);
+    assert_eq!(words(&facts["read /proc/self/gid_map"]), expected);
+    assert_eq!(facts["read /proc/self/setgroups"].trim(), "allow");
+    assert_eq!((&facts["uid"], &facts["gid"], &facts["groups"]), ("5 5 5", "6 6 6", "7 8"));
+}
+
+#[test]
+fn an_ordinary_user_may_keep_their_id_inside() {
+    use std::os::unix::fs::MetadataExt;
+    not_for!("runc", "1.1 gives standard input to root inside, which is another");
+    let mut bundle = ranges!((0, 100_000, 1000), (1000, 1000, 1), (1001, 101_000, 64_536));
+    bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    bundle.config["process"]["oomScoreAdj"] = json!(321);
+    bundle.config["root"]["readonly"] = json!(false);
+    let bundle = bundle.ask(&["create /tmp/made", "follow /tmp"]);
+    let facts = bundle.facts();
+    assert_eq!((&facts["uid"], &facts["gid"]), ("1000 1000 1000", "1000 1000 1000"));
+    assert_eq!((&facts["create /tmp/made"], &facts["oom_score_adj"]), ("ok", "321"));
+    let made = std::fs::metadata(bundle.rootfs().join("tmp/made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (1000, 1000));
+}
+
+#[test]
+fn a_range_that_the_user_was_not_granted_is_refused() {
+    ranges!((0, 1000, 1), (1, 500_000, 10)).run().refused(&["newgidmap", "did not write the map"]);
+}
+
+#[test]
+fn a_group_that_is_not_mapped_is_refused() {
+    let mut bundle = rootless!();
+    bundle.config["process"]["user"]["additionalGids"] = json!([10]);
+    bundle.run().refused(&["process.user.additionalGids[0]: 10 is not mapped"]);
+    let mut bundle = rootless!();
+    bundle.config["process"]["user"]["additionalGids"] = json!([0]);
+    // Mapped, but by a user who could drop groups that deny them something (CVE-2014-8989).
+    bundle.run().refused(&["setgroups process.user.additionalGids: EPERM"]);
+}
+
+#[test]
+fn an_ordinary_users_container_lives_its_whole_life() {
+    let bundle = rootless!().ask(&["sleep 600000"]);
+    create(&bundle, &[]).ok();
+    assert_eq!(status(&bundle), "created");
+    start(&bundle).ok();
+    assert_eq!(status(&bundle), "running");
+    let said = bundle.runtime(&["exec", &bundle.id, "/probe", "read /proc/self/uid_map"]).facts();
+    assert_eq!((words(&said["read /proc/self/uid_map"]), &said["uid"]), (vec!["0", "1000", "1"], "0 0 0"));
+    bundle.runtime(&["exec", "--user", "5", &bundle.id, "/probe"]).ended(255).we_say("setresuid 5: EINVAL");
+    assert!(bundle.runtime(&["list", "--quiet"]).ok().stdout.contains(&bundle.id));
+    if host::cgroup_directories(&bundle.id).is_empty() {
+        let cgroup = "the container has no cgroup of its own";
+        bundle.runtime(&["pause", &bundle.id]).refused(&[cgroup]);
+        bundle.runtime(&["update", "--pids-limit", "7", &bundle.id]).refused(&[cgroup]);
+        assert_eq!(status(&bundle), "running");
+    }
+    bundle.runtime(&["kill", &bundle.id, "KILL"]).ok();
+    until(&bundle, "stopped");
+    bundle.runtime(&["delete", &bundle.id]).ok();
+    bundle.nothing_left();
+}
+
+/// What `spec --rootless` writes, with the state below $XDG_RUNTIME_DIR.
+#[test]
+fn what_spec_writes_for_an_ordinary_user_runs() {
+    let bundle = rootless!();
+    let command = |args: &[&str]| {
+        let mut command = Runtime::get().command();
+        command.args(args);
+        bundle.start(bundle.as_its_user(command)).finish()
+    };
+    let dir = bundle.path("");
+    command(&["spec", "--rootless", "--bundle", &dir]).ok();
+    let text = std::fs::read_to_string(bundle.path("config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/probe", "sleep 600000"]);
+    bundle.write_text(&config.to_string());
+    command(&["run", "--detach", "--bundle", &dir, &bundle.id]).ok();
+    assert_eq!(status_of(&command(&["state", &bundle.id]).ok().stdout), "running");
+    let root = if Runtime::get().ours() { "minirunc" } else { Runtime::get().name() };
+    assert!(bundle.dir.join(root).join(&bundle.id).exists(), "no state in {root}");
+    command(&["delete", "--force", &bundle.id]).ok();
+    assert!(!bundle.dir.join(root).join(&bundle.id).exists());
+    bundle.nothing_left();
+}
+
+fn status_of(state: &str) -> String {
+    serde_json::from_str::<Value>(state).unwrap()["status"].as_str().unwrap_or_default().to_string()
+}
+
+#[test]
+fn an_ordinary_user_may_join_the_user_namespace_of_another_container() {
+    let first = ranges!((0, 1000, 1), (1, 100_000, 65536)).ask(&["sleep 600000"]);
+    first.run_with(&["--detach"]).ok();
+    let mut second = ranges!((0, 1000, 1), (1, 100_000, 65536))
+        .ask(&["read /proc/self/uid_map", "readlink /proc/self/ns/user"]);
+    second.drop_namespace("user");
+    second.add_namespace(json!({"type": "user", "path": format!("/proc/{}/ns/user", first.pid())}));
+    let facts = second.facts();
+    assert_eq!(words(&facts["read /proc/self/uid_map"]), ["0", "1000", "1", "1", "100000", "65536"]);
+    let joined = std::fs::read_link(format!("/proc/{}/ns/user", first.pid())).unwrap();
+    assert_eq!(joined.to_str(), Some(&facts["readlink /proc/self/ns/user"]));
+    first.delete();
+}
+
+#[test]
+fn an_ordinary_user_may_be_nicer_but_no_better() {
+    not_for!("runc", "1.1 has no scheduler");
+    not_for!("crun", "1.8 has no scheduler");
+    for mut bundle in [rootless!(), ranges!((0, 100_000, 1000), (1000, 1000, 1))] {
+        bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 7});
+        bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 6});
+        let mut bundle = bundle.ask(&["scheduler", "ioprio"]);
+        let facts = bundle.facts();
+        assert_eq!((&facts["scheduler"], &facts["ioprio"]), ("3 0 7 0", "2 6"));
+        bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "nice": -5});
+        bundle.run().refused(&["sched_setattr process.scheduler: EPERM"]);
+    }
 }

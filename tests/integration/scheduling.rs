@@ -1,8 +1,11 @@
 //! When and where the process runs: scheduler, ioPriority, memoryPolicy, personality.
 
 use minirunc_tests::bundle::Bundle;
+use minirunc_tests::facts::Facts;
 use minirunc_tests::not_for;
 use serde_json::{Value, json};
+
+use crate::namespaces::user_namespace;
 
 fn with_scheduler(scheduler: Value) -> Bundle {
     Bundle::with(|c| c["process"]["scheduler"] = scheduler).ask(&["scheduler"])
@@ -69,6 +72,32 @@ fn a_scheduler_that_makes_no_sense_is_refused() {
     for (words, scheduler) in cases {
         with_scheduler(scheduler).run().refused(&[words]);
     }
+}
+
+/// Init has no CAP_SYS_NICE that counts there: what takes it is given from outside.
+#[test]
+fn priorities_that_take_privileges_are_had_in_a_user_namespace_too() {
+    newer_than_the_oracles!();
+    let run = |scheduler: Value| {
+        let mut bundle = user_namespace(100_000).ask(&["scheduler", "ioprio", "sleep 600000"]);
+        bundle.config["process"]["scheduler"] = scheduler;
+        bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_RT", "priority": 1});
+        let mut running = bundle.spawn();
+        let facts = Facts::parse(&running.until("ioprio="));
+        assert_eq!(&facts["ioprio"], "1 1");
+        let exec = bundle.runtime(&["exec", &bundle.id, "/probe", "scheduler", "ioprio"]).facts();
+        assert_eq!((&exec["scheduler"], &exec["ioprio"]), (&facts["scheduler"], "1 1"));
+        bundle.delete();
+        running.finish();
+        bundle.nothing_left();
+        facts["scheduler"].to_string()
+    };
+    assert_eq!(run(json!({"policy": "SCHED_OTHER", "nice": -5})), "0 0 -5 0");
+    // What init's descendants do not get it has to be given itself.
+    let flags = json!(["SCHED_FLAG_RESET_ON_FORK"]);
+    assert_eq!(run(json!({"policy": "SCHED_BATCH", "nice": -3, "flags": flags})), "3 1 -3 0");
+    let times = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 5_000_000, "period": 10_000_000});
+    assert_eq!(run(times), "6 0 0 0 1000000 5000000 10000000");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -25,6 +26,10 @@ pub struct Bundle {
     pub config: Value,
     /// The runtime runs as this user.
     user: Option<u32>,
+    /// What lies over files of /etc for that user, in a mount namespace of the runtime's own.
+    etc: Vec<(CString, CString)>,
+    /// The `cgroup.procs` of the cgroup that such a runtime is started in.
+    pub cgroup: Option<CString>,
     /// More environment for the runtime.
     pub env: Vec<(String, String)>,
     /// Sessions that were started for it.
@@ -53,7 +58,16 @@ impl Bundle {
         fs::write(root.join("etc/group"), GROUP).expect("group");
         fs::write(root.join("data/file"), "in the root").expect("file");
         let sessions = Mutex::default();
-        Self { id, dir, config: default_config(), user: None, env: vec![], sessions }
+        Self {
+            id,
+            dir,
+            config: default_config(),
+            user: None,
+            etc: vec![],
+            cgroup: None,
+            env: vec![],
+            sessions,
+        }
     }
 
     /// The default container with this change.
@@ -84,6 +98,24 @@ impl Bundle {
         }
         for name in ["dev", "proc", "sys", "etc", "tmp", "mnt", "run", "data"] {
             chown(self.rootfs().join(name), Some(uid), Some(uid)).expect("chown");
+        }
+        self
+    }
+
+    /// The runtime's user has 65536 subordinate ids from `first` on (subuid(5)), for as long as the runtime runs.
+    pub fn subordinate(mut self, first: u32) -> Self {
+        let etc = self.dir.join("etc");
+        fs::create_dir_all(&etc).expect("etc");
+        for (name, text) in [
+            ("passwd", PASSWD),
+            ("subuid", &format!("someone:{first}:65536\n")),
+            ("subgid", &format!("someone:{first}:65536\n")),
+        ] {
+            let file = etc.join(name);
+            fs::write(&file, text).expect("etc");
+            mode(&file, 0o644);
+            let file = CString::new(file.to_str().expect("utf-8")).expect("path");
+            self.etc.push((file, CString::new(format!("/etc/{name}")).expect("path")));
         }
         self
     }
@@ -129,13 +161,35 @@ impl Bundle {
     /// `RUNTIME --root STATE args...`.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Runtime::get().command();
-        command.arg("--root").arg(self.state()).args(args).stdin(Stdio::null());
-        command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.arg("--root").arg(self.state()).args(args);
+        self.as_its_user(command)
+    }
+
+    /// A command as the runtime's user runs it.
+    pub fn as_its_user(&self, mut command: Command) -> Command {
+        command.stdin(Stdio::null()).envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(uid) = self.user {
             command.env("XDG_RUNTIME_DIR", &self.dir);
-            // SAFETY: only system calls between fork and exec, in the order that leaves no way back.
+            let (etc, cgroup) = (self.etc.clone(), self.cgroup.clone());
+            // SAFETY: only system calls between fork and exec, the last ones in the order that leaves no way back.
             unsafe {
                 command.pre_exec(move || {
+                    if let Some(file) = &cgroup {
+                        let fd = libc::open(file.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                        crate::runtime::check(libc::write(fd, c"0".as_ptr().cast(), 1) as i32)?;
+                    }
+                    let mount = |from: &CStr, to: &CStr, flags| {
+                        let none = std::ptr::null();
+                        let done = libc::mount(from.as_ptr(), to.as_ptr(), none, flags, none.cast());
+                        crate::runtime::check(done)
+                    };
+                    if !etc.is_empty() {
+                        crate::runtime::check(libc::unshare(libc::CLONE_NEWNS))?;
+                        mount(c"", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+                    }
+                    for (file, place) in &etc {
+                        mount(file, place, libc::MS_BIND)?;
+                    }
                     crate::runtime::check(libc::setgroups(0, std::ptr::null()))?;
                     crate::runtime::check(libc::setresgid(uid, uid, uid))?;
                     crate::runtime::check(libc::setresuid(uid, uid, uid))
