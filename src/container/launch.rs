@@ -78,7 +78,7 @@ pub fn translate(
     let document = Document::parse(config::NAME, text)?;
     let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
     let (memory, scratch) = memory.split_at_mut(limits::PLAN);
-    let seccomp = document.root().at(&"linux")?.at(&"seccomp")?;
+    let seccomp = document.root().at("linux")?.at("seccomp")?;
     let filter = if seccomp.is_empty() { None } else { filter(&seccomp)? };
     let request = plan::translate::Request {
         id: order.id,

@@ -50,10 +50,10 @@ impl Record {
         };
         let document = Document::parse("state.json", text)?;
         let root = document.root();
-        let created: Option<Text<'_>> = root.get(&"created")?;
+        let created: Option<Text<'_>> = root.get("created")?;
         let mut copy = [0; 40];
         let created = created.and_then(|text| text.decode(&mut copy).ok());
-        let init = match (root.get::<Option<i32>>(&"pid")?, root.get::<Option<u64>>(&"start")?) {
+        let init = match (root.get::<Option<i32>>("pid")?, root.get::<Option<u64>>("start")?) {
             (Some(pid), Some(start)) => Some(Identity { pid, start }),
             _ => None,
         };

@@ -14,7 +14,7 @@ view! {
         "domainname" domainname,
         /// List of [`super::Mount`]
         "mounts" mounts,
-        /// Lists of [`super::hooks::Hook`] by stage
+        /// Lists of objects by stage
         "hooks" hooks,
         /// Strings by name
         "annotations" annotations,

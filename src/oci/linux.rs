@@ -5,23 +5,23 @@ use super::view;
 view! {
     /// The Linux part.
     Linux {
-        /// List of [`Namespace`]
+        /// List of objects
         "namespaces" namespaces,
-        /// List of [`IdMapping`]
+        /// List of objects
         "uidMappings" uid_mappings,
-        /// List of [`IdMapping`]
+        /// List of objects
         "gidMappings" gid_mappings,
-        /// [`TimeOffsets`]
+        /// Object
         "timeOffsets" time_offsets,
-        /// List of [`Device`]
+        /// List of objects
         "devices" devices,
-        /// [`NetDevice`] by its name on the host
+        /// Objects by the interface's name on the host
         "netDevices" net_devices,
         "cgroupsPath" cgroups_path,
         /// [`super::Resources`]
         "resources" resources,
         "intelRdt" intel_rdt,
-        /// [`MemoryPolicy`]
+        /// Object
         "memoryPolicy" memory_policy,
         /// Strings by name
         "sysctl" sysctl,
@@ -32,79 +32,7 @@ view! {
         /// List of strings
         "readonlyPaths" readonly_paths,
         "mountLabel" mount_label,
-        /// [`Personality`]
+        /// Object
         "personality" personality,
-    }
-}
-
-view! {
-    /// A namespace to make or, with a path, to join.
-    Namespace {
-        "type" kind,
-        "path" path,
-    }
-}
-
-view! {
-    /// A range of ids.
-    IdMapping {
-        "containerID" container_id,
-        "hostID" host_id,
-        "size" size,
-    }
-}
-
-view! {
-    /// Offsets of a time namespace's clocks, each a [`TimeOffset`].
-    TimeOffsets {
-        "monotonic" monotonic,
-        "boottime" boottime,
-    }
-}
-
-view! {
-    /// One clock's offset.
-    TimeOffset {
-        "secs" secs,
-        "nanosecs" nanosecs,
-    }
-}
-
-view! {
-    /// A device node to make.
-    Device {
-        "type" kind,
-        "path" path,
-        "major" major,
-        "minor" minor,
-        "fileMode" file_mode,
-        "uid" uid,
-        "gid" gid,
-    }
-}
-
-view! {
-    /// A network device's place in the container.
-    NetDevice {
-        "name" name,
-    }
-}
-
-view! {
-    /// Which NUMA nodes give memory (set_mempolicy(2)).
-    MemoryPolicy {
-        "mode" mode,
-        "nodes" nodes,
-        /// List of strings
-        "flags" flags,
-    }
-}
-
-view! {
-    /// Which kernel it seems to be (personality(2)).
-    Personality {
-        "domain" domain,
-        /// List of strings
-        "flags" flags,
     }
 }

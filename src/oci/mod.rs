@@ -2,11 +2,10 @@
 //!
 //! A view is one walk over an object: a name per property, each a located value ([`Node`]), there or
 //! absent. Nothing is decoded and nothing judged: what type a property has, whether it is required and
-//! whether it makes sense is the plan's to say when it reads it. A property that no view names is
-//! unknown, and ignored.
+//! whether it makes sense is the plan's to say when it reads it. An object that becomes one noun of the plan
+//! has no view: the noun's table names its properties. A property that neither names is unknown, and ignored.
 
 pub mod config;
-pub mod hooks;
 pub mod linux;
 pub mod mount;
 pub mod process;
@@ -44,7 +43,7 @@ impl<'a> Places<'a> {
     }
 
     #[inline(never)]
-    fn locate(&mut self, names: &'static [&'static str]) -> Result<()> {
+    fn locate(&mut self, names: &'static str) -> Result<()> {
         // Nothing has been located yet: each place is the whole.
         let [whole, ..] = self.0;
         whole.locate(names, &mut self.0)
@@ -82,7 +81,7 @@ macro_rules! view {
 
                 /// Finds the properties that are there.
                 pub fn locate(&mut self) -> $crate::error::Result<()> {
-                    self.0.locate(&[$($key),*])
+                    self.0.locate(concat!($($key, " "),*))
                 }
             }
 

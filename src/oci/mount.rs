@@ -10,9 +10,9 @@ view! {
         /// List of strings
         "options" options,
         "type" kind,
-        /// List of [`super::linux::IdMapping`]
+        /// List of objects
         "uidMappings" uid_mappings,
-        /// List of [`super::linux::IdMapping`]
+        /// List of objects
         "gidMappings" gid_mappings,
     }
 }

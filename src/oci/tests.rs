@@ -45,26 +45,19 @@ fn a_configuration_is_viewed_noun_by_noun() {
     let process: Process = config.process().read().unwrap();
     assert!(process.terminal().read().unwrap() && is(process.cwd(), "/"));
     assert_eq!((strings(process.args()), strings(process.env()).len()), (Vec::from(["sh".to_string()]), 0));
-    let user: process::User = process.user().read().unwrap();
-    assert_eq!(
-        (user.uid().read(), user.gid().read(), user.umask().read()),
-        (Ok(7_u32), Ok(0_u32), Ok(None::<u32>))
-    );
-    assert_eq!(user.additional_gids().list().unwrap().map(|gid| gid.read::<u32>().unwrap()).sum::<u32>(), 3);
-    let rlimit: process::Rlimit = process.rlimits().list().unwrap().next().unwrap().read().unwrap();
-    assert!(
-        is(rlimit.kind(), "RLIMIT_NOFILE")
-            && (rlimit.soft().read(), rlimit.hard().read()) == (Ok(1024_u64), Ok(2048_u64))
-    );
-    let capabilities: process::Capabilities = process.capabilities().read().unwrap();
-    assert_eq!(strings(capabilities.bounding()), ["CAP_KILL"]);
+    let [uid, gid, umask, groups] = process.user().pick("uid gid umask additionalGids").unwrap();
+    assert_eq!((uid.read(), gid.read(), umask.read()), (Ok(7_u32), Ok(0_u32), Ok(None::<u32>)));
+    assert_eq!(groups.list().unwrap().map(|gid| gid.read::<u32>().unwrap()).sum::<u32>(), 3);
+    let rlimit = process.rlimits().list().unwrap().next().unwrap();
+    assert!(is(&rlimit.at("type").unwrap(), "RLIMIT_NOFILE"));
+    assert_eq!((rlimit.get("soft"), rlimit.get("hard")), (Ok(1024_u64), Ok(2048_u64)));
+    assert_eq!(strings(&process.capabilities().at("bounding").unwrap()), ["CAP_KILL"]);
 
     let linux: Linux = config.linux().read().unwrap();
     let resources: Resources = linux.resources().read().unwrap();
-    let memory: resources::Memory = resources.memory().read().unwrap();
-    assert_eq!((memory.limit().read(), memory.disable_oom_killer().read()), (Ok(-1_i64), Ok(Some(false))));
-    let block_io: resources::BlockIo = resources.block_io().read().unwrap();
-    let error = block_io.weight().read::<u16>().unwrap_err().to_string();
+    let memory = resources.memory();
+    assert_eq!((memory.get("limit"), memory.get("disableOOMKiller")), (Ok(-1_i64), Ok(Some(false))));
+    let error = resources.block_io().get::<u16>("weight").unwrap_err().to_string();
     assert_eq!(error, "config.json: linux.resources.blockIO.weight: expected a number from 0 to 65535");
 }
 
@@ -88,8 +81,8 @@ fn an_absent_noun_is_empty_and_what_is_missed_in_it_names_it() {
     let document = Document::parse("config.json", br#"{"ociVersion": "1.0.0", "linux": null}"#).unwrap();
     let config: Config = document.root().read().unwrap();
     let linux: Linux = config.linux().read().unwrap();
-    let memory: resources::Memory = linux.resources().read::<Resources>().unwrap().memory().read().unwrap();
-    assert_eq!(memory.limit().read::<Option<i64>>(), Ok(None));
+    let resources: Resources = linux.resources().read().unwrap();
+    assert_eq!(resources.memory().get::<Option<i64>>("limit"), Ok(None));
     assert_eq!(linux.namespaces().list().unwrap().count(), 0);
     let process: Process = config.process().read().unwrap();
     assert_eq!(process.cwd().read::<Text>().err().unwrap().to_string(), "config.json: process: missing");
@@ -133,6 +126,6 @@ fn state_is_printed_as_runc_prints_it() {
     ];
     assert_eq!(text, lines.join("\n"));
     let document = Document::parse("state.json", text.as_bytes()).unwrap();
-    let [pid, status] = document.root().pick(&["pid", "status"]).unwrap();
+    let [pid, status] = document.root().pick("pid status").unwrap();
     assert!(pid.read::<i32>().unwrap() == 42 && status.read::<Text>().unwrap() == "running");
 }

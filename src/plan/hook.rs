@@ -31,18 +31,18 @@ noun! {
         /// Its place in that list, for errors.
         2 index: u32,
         /// Absolute path of the program.
-        3 path: &'a CStr,
+        3 path: &'a CStr = Path "path",
         /// Arguments, name included.
-        4 args: Strings<'a>,
+        4 args: Strings<'a> = Plain "args",
         /// Environment; nothing else is passed.
-        5 env: Strings<'a>,
+        5 env: Strings<'a> = Plain "env",
         /// Seconds.
-        6 timeout: Option<u64>,
+        6 timeout: Option<u64> = Plain "timeout",
     }
 }
 
 /// A list of strings inside a noun: a nest of repeated attributes, each of type 1.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Strings<'a>(Option<Attrs<'a>>);
 
 impl<'a> Strings<'a> {

@@ -9,9 +9,9 @@ noun! {
     /// A namespace to make, or to join.
     kind::NAMESPACE => Namespace<'a> {
         /// Its `CLONE_NEW*` flag.
-        1 flag: u32 as Namespace,
+        1 flag: u32 as Namespace = Name "type",
         /// Join this one; none: make a new one.
-        2 path: Option<&'a CStr>,
+        2 path: Option<&'a CStr> = Path "path",
     }
 }
 
@@ -36,11 +36,11 @@ noun! {
         /// Of `gid_map`.
         1 group: bool,
         /// First id inside.
-        2 inside: u32,
+        2 inside: u32 = Plain "containerID",
         /// First id outside.
-        3 outside: u32,
+        3 outside: u32 = Plain "hostID",
         /// How many.
-        4 size: u32,
+        4 size: u32 = Plain "size",
     }
 }
 
@@ -50,9 +50,9 @@ noun! {
         /// `CLOCK_MONOTONIC` or `CLOCK_BOOTTIME`.
         1 clock: u32 as Clock,
         /// Seconds.
-        2 secs: i64,
+        2 secs: i64 = Zero "secs",
         /// Nanoseconds, below 1,000,000,000.
-        3 nanosecs: u32,
+        3 nanosecs: u32 = Zero "nanosecs",
     }
 }
 

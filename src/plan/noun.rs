@@ -3,8 +3,9 @@
 //! The number before each field is its attribute type inside the noun's nest. Numbers are never
 //! reused, so that a newer binary reads the stored plan of an older container.
 //!
-//! A table says where each field lies and of which type it is, and one parser, one emitter and one printer
-//! walk all tables over the values' memory: a codec per noun would be a tenth of the binary.
+//! A table says where each field lies, of which type it is and which property of the configuration it comes from, and one
+//! parser, one emitter, one printer and one reader of JSON ([`super::translate`]) walk all tables over the values' memory: a
+//! codec per noun would be a tenth of the binary.
 
 #![allow(unsafe_code)]
 
@@ -68,6 +69,36 @@ typed! {
     Strings<'_> => List,
 }
 
+/// How a field is made of a property of the configuration. What need not be there is absent where its type can be
+/// that, false if it is a flag, and else missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// It is not: there is no one property that says it.
+    No,
+    /// A number, a string, true or false, or a list of strings, as the type has it. A string that may be absent is if it is empty.
+    Plain,
+    /// Of that, what is missing is 0.
+    Zero,
+    /// Of that, 0 is how Go callers write what is not given.
+    Given,
+    /// The same of an amount of memory; -1 is no limit.
+    Bytes,
+    /// The same of 16 bits; what range is right depends on the kernel's scheduler, and it says so itself.
+    Weight,
+    /// 1 for true. False is how the kernel begins, and what Go callers write for what is not given.
+    Switch,
+    /// -1, as Go callers write it, is any number.
+    Any,
+    /// An absolute path.
+    Path,
+    /// One of the names that the field is shown by.
+    Name,
+    /// A list of them, each a bit.
+    Names,
+    /// Processors or memory nodes ([`super::list`]), as they were written.
+    Numbers,
+}
+
 /// One field of a noun.
 #[derive(Clone, Copy)]
 pub struct Field {
@@ -76,6 +107,7 @@ pub struct Field {
     /// Bytes from the value's begin.
     pub offset: u8,
     pub show: Show,
+    pub row: Row,
 }
 
 /// All of a noun.
@@ -83,6 +115,8 @@ pub struct Table {
     /// Its attribute type in the plan.
     pub kind: u16,
     pub fields: &'static [Field],
+    /// The property that each is made of, with a blank behind it; empty: none.
+    pub keys: &'static str,
     /// Names of the fields, each with a blank behind it.
     pub names: &'static str,
 }
@@ -114,6 +148,11 @@ pub unsafe trait Noun<'w>: Copy {
             Self::TABLE.fill(attrs, place.as_mut_ptr().cast())?;
             Ok(place.assume_init())
         }
+    }
+    /// The value behind a common face, to be written to.
+    fn view_mut(&mut self) -> ViewMut<'_, 'w> {
+        let place = core::ptr::from_mut(self).cast();
+        ViewMut { table: Self::TABLE, place, life: PhantomData, strings: PhantomData }
     }
     /// The first of its kind, if there is one.
     #[inline(never)]
@@ -148,7 +187,7 @@ pub unsafe trait Noun<'w>: Copy {
 
 /// What a field holds, whatever its type.
 #[derive(Clone, Copy)]
-enum Value<'w> {
+pub enum Value<'w> {
     Absent,
     Number(u64),
     Signed(i64),
@@ -288,6 +327,30 @@ impl Table {
     }
 }
 
+/// Any noun that is being made.
+pub struct ViewMut<'v, 'w> {
+    pub table: &'static Table,
+    place: *mut u8,
+    life: PhantomData<&'v mut ()>,
+    /// Neither longer nor shorter: what is written lives for `'w`.
+    strings: PhantomData<fn(&'w ()) -> &'w ()>,
+}
+
+impl<'w> ViewMut<'_, 'w> {
+    /// Sets each field that is read from a property, as `take` has it.
+    #[inline(never)]
+    pub fn fill(
+        &mut self,
+        take: &mut dyn FnMut(usize, &Field) -> crate::error::Result<Value<'w>>,
+    ) -> crate::error::Result<()> {
+        for (at, field) in self.table.fields.iter().enumerate().filter(|(_, field)| field.row != Row::No) {
+            // SAFETY: a view is only made of a value of its table's type, which has this field.
+            unsafe { field.write(self.place, take(at, field)?) };
+        }
+        Ok(())
+    }
+}
+
 /// Any noun: its table and where it lies.
 #[derive(Clone, Copy)]
 pub struct View<'v> {
@@ -300,6 +363,11 @@ impl<'v> View<'v> {
     fn read(&self, field: &Field) -> Value<'v> {
         // SAFETY: a view is only made of a value of its table's type, which is borrowed for `'v`.
         unsafe { field.read(self.place) }
+    }
+
+    /// Whether all fields are absent or false.
+    pub fn is_empty(&self) -> bool {
+        self.table.fields.iter().all(|field| matches!(self.read(field), Value::Absent | Value::Flag(false)))
     }
 
     /// Writes the whole nest.
@@ -355,13 +423,14 @@ fn string(name: &str, value: &CStr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, " {name}={}", text::shown(value))
 }
 
-/// Declares a noun: its struct and its table. `as` names a [`Show`] for a field whose number has a better name.
+/// Declares a noun: its struct and its table. `as` names a [`Show`] for a field whose number has a better name; behind `=` is
+/// how it is read ([`Row`]), and from which property.
 macro_rules! noun {
     ($(#[$doc:meta])* $kind:path => $name:ident $(<$life:lifetime>)? {
-        $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty $(as $show:ident)?,)*
+        $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty $(as $show:ident)? $(= $row:ident $key:literal)?,)*
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name $(<$life>)? {
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -376,7 +445,9 @@ macro_rules! noun {
                     kind: <$type as $crate::plan::noun::Typed>::TYPE,
                     offset: core::mem::offset_of!(Self, $field) as u8,
                     show: $crate::plan::noun::show!($($show)?),
+                    row: $crate::plan::noun::row!($($row)?),
                 }),*],
+                keys: concat!($($($key,)? " "),*),
                 names: concat!($(stringify!($field), " "),*),
             };
         }
@@ -397,4 +468,13 @@ macro_rules! show {
     };
 }
 
-pub(crate) use {noun, show};
+macro_rules! row {
+    () => {
+        $crate::plan::noun::Row::No
+    };
+    ($row:ident) => {
+        $crate::plan::noun::Row::$row
+    };
+}
+
+pub(crate) use {noun, row, show};

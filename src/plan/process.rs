@@ -8,11 +8,11 @@ noun! {
     /// `process.user` without its groups (those are [`kind::GROUP`]).
     kind::USER => User {
         /// User id inside.
-        1 uid: u32,
+        1 uid: u32 = Zero "uid",
         /// Group id inside.
-        2 gid: u32,
+        2 gid: u32 = Zero "gid",
         /// File mode creation mask; none: as inherited.
-        3 umask: Option<u32> as Umask,
+        3 umask: Option<u32> as Umask = Plain "umask",
     }
 }
 
@@ -31,11 +31,11 @@ noun! {
     /// A resource limit (getrlimit(2)).
     kind::RLIMIT => Rlimit {
         /// `RLIMIT_*`.
-        1 resource: u32 as Resource,
+        1 resource: u32 as Resource = Name "type",
         /// Soft limit; `u64::MAX` is infinity.
-        2 soft: u64 as Limit,
+        2 soft: u64 as Limit = Plain "soft",
         /// Hard limit.
-        3 hard: u64 as Limit,
+        3 hard: u64 as Limit = Plain "hard",
     }
 }
 
@@ -43,9 +43,9 @@ noun! {
     /// `process.terminal`, and the console's first size.
     kind::TERMINAL => Terminal {
         /// Rows.
-        1 height: Option<u32>,
+        1 height: Option<u32> = Plain "height",
         /// Columns.
-        2 width: Option<u32>,
+        2 width: Option<u32> = Plain "width",
     }
 }
 

@@ -22,20 +22,42 @@ pub enum Show {
     IoClass,
     Knob,
     Limit,
+    MemoryFlags,
     MemoryMode,
     Mode,
     Namespace,
     NodeType,
+    Personality,
     Policy,
     Propagation,
     Resource,
     RuleType,
+    SchedulerFlags,
     Stage,
     Superblock,
     Umask,
 }
 
 impl Show {
+    /// The names that the numbers have, by name; empty where it is not a table that knows them.
+    pub fn table(self) -> &'static [(&'static str, u32)] {
+        match self {
+            Self::Propagation => names::PROPAGATION,
+            Self::Namespace => names::NAMESPACES,
+            Self::Resource => names::RLIMITS,
+            Self::Clock => CLOCKS,
+            Self::Policy => names::POLICIES,
+            Self::SchedulerFlags => names::SCHEDULER_FLAGS,
+            Self::IoClass => names::IO_CLASSES,
+            Self::MemoryMode => names::MEMORY_MODES,
+            Self::MemoryFlags => names::MEMORY_FLAGS,
+            Self::Personality => names::PERSONALITIES,
+            Self::NodeType => NODE_TYPES,
+            Self::RuleType => RULE_TYPES,
+            _ => &[],
+        }
+    }
+
     /// ` name=value`; nothing for what is nothing.
     pub fn number(self, number: u64, name: &str, f: &mut Formatter<'_>) -> Result {
         // Only what is of 32 bits is looked up in tables.
@@ -50,19 +72,11 @@ impl Show {
             Self::Bind if short == BIND => return f.write_str(" bind"),
             Self::Bind if short == RBIND => return f.write_str(" rbind"),
             Self::Propagation if short == 0 => return Ok(()),
-            Self::Propagation => name_of(names::PROPAGATION, short),
-            Self::Namespace => name_of(names::NAMESPACES, short),
-            Self::Resource => name_of(names::RLIMITS, short),
-            Self::Clock => name_of(CLOCKS, short),
-            Self::Policy => name_of(names::POLICIES, short),
-            Self::IoClass => name_of(names::IO_CLASSES, short),
-            Self::MemoryMode => name_of(names::MEMORY_MODES, short),
-            Self::NodeType => name_of(NODE_TYPES, short),
-            Self::RuleType => name_of(RULE_TYPES, short),
             Self::Stage => STAGES.get(short as usize).copied(),
             Self::Knob => KNOBS.get(short as usize).copied(),
             Self::Limit if number == u64::MAX => Some("infinity"),
-            Self::Limit | Self::Bind | Self::Allow | Self::Plain => None,
+            Self::SchedulerFlags | Self::MemoryFlags => None,
+            _ => name_of(self.table(), short),
         };
         match word {
             Some(word) => write!(f, " {name}={word}"),

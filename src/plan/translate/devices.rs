@@ -2,10 +2,9 @@
 
 use core::ffi::CStr;
 
-use super::Translation;
-use super::strings::{PATH, absolute, climbs, put};
+use super::strings::{climbs, put};
+use super::{Translation, rows};
 use crate::error::Result;
-use crate::oci;
 use crate::plan::device::{Device, DeviceRule, MKNOD, READ, WRITE};
 use crate::wire::json::{Node, Text};
 
@@ -56,7 +55,7 @@ impl Translation<'_, '_> {
     pub(super) fn devices(&mut self, devices: &Node<'_>) -> Result<()> {
         let mut replaced = [false; NODES.len()];
         for node in devices.list()? {
-            let path = node.get::<Text<'_>>(&"path")?;
+            let path = node.get::<Text<'_>>("path")?;
             for (replaced, (default, ..)) in replaced.iter_mut().zip(NODES) {
                 *replaced |= path == default.to_str().unwrap_or("");
             }
@@ -70,37 +69,27 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn device(&mut self, node: &Node<'_>) -> Result<()> {
-        let mut view = oci::linux::Device::of(node);
-        view.locate()?;
-        let (place, kind, major, minor, file_mode, uid, gid) =
-            (view.path(), view.kind(), view.major(), view.minor(), view.file_mode(), view.uid(), view.gid());
-        let text = place.read::<Text<'_>>()?;
-        absolute(&text)?;
-        let path = text.c_str(PATH, &mut &mut *self.scratch)?;
-        if climbs(path.to_bytes()) {
-            return Err(place.refuse("leads out of the root"));
+        let mut device = Device::default();
+        rows::read(&mut device, node, &mut &mut *self.scratch)?;
+        if climbs(device.path.to_bytes()) {
+            return Err(node.at("path")?.refuse("leads out of the root"));
         }
+        let [kind, major, minor, file_mode, uid, gid] = node.pick("type major minor fileMode uid gid")?;
         let name = kind.read::<Text<'_>>()?;
-        let file_type = match () {
+        device.file_type = match () {
             // `u` is a character device without a buffer, which Linux does not tell apart.
             () if name == "c" || name == "u" => CHAR,
             () if name == "b" => BLOCK,
             () if name == "p" => FIFO,
             () => return Err(kind.refuse("expected c, b, u or p")),
         };
-        let (major, minor) = if file_type == FIFO { (0, 0) } else { (major.read()?, minor.read()?) };
-        let device = Device {
-            path,
-            file_type,
-            major,
-            minor,
-            // Callers write st_mode as they found it, type bits included.
-            mode: file_mode.read::<Option<u32>>()?.unwrap_or(0o666) & 0o7777,
-            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
-            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
-        };
-        self.namespaces.check_uid(uid, device.uid)?;
-        self.namespaces.check_gid(gid, device.gid)?;
+        if device.file_type != FIFO {
+            (device.major, device.minor) = (major.read()?, minor.read()?);
+        }
+        // Callers write st_mode as they found it, type bits included.
+        device.mode = file_mode.read::<Option<u32>>()?.unwrap_or(0o666) & 0o7777;
+        self.namespaces.check_uid(&uid, device.uid)?;
+        self.namespaces.check_gid(&gid, device.gid)?;
         put(&mut self.writer, node, device)
     }
 
@@ -124,42 +113,27 @@ impl Translation<'_, '_> {
 }
 
 fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
-    let mut view = oci::resources::DeviceRule::of(node);
-    view.locate()?;
-    let (allow, kind, major, minor, access) =
-        (view.allow(), view.kind(), view.major(), view.minor(), view.access());
-    let file_type = match kind.read::<Option<Text<'_>>>()? {
+    let mut rule = DeviceRule::default();
+    rows::read(&mut rule, node, &mut &mut [][..])?;
+    let [kind, access] = node.pick("type access")?;
+    rule.file_type = match kind.read::<Option<Text<'_>>>()? {
         None => b'a',
         Some(name) if name.is_empty() || name == "a" => b'a',
         Some(name) if name == "b" => b'b',
         Some(name) if name == "c" => b'c',
         Some(_) => return Err(kind.refuse("expected a, c or b")),
-    };
-    let mut bits = 0;
+    }
+    .into();
     for letter in access.read::<Text<'_>>()?.chars() {
-        bits |= match letter {
+        rule.access |= match letter {
             'r' => READ,
             'w' => WRITE,
             'm' => MKNOD,
             _ => return Err(access.refuse("expected letters of rwm")),
         };
     }
-    if bits == 0 {
+    if rule.access == 0 {
         return Err(access.refuse("expected letters of rwm"));
     }
-    Ok(DeviceRule {
-        allow: allow.read::<Option<bool>>()?.unwrap_or(false),
-        file_type: file_type.into(),
-        major: number(major)?,
-        minor: number(minor)?,
-        access: bits,
-    })
-}
-
-/// A device number; -1, as Go callers write it, is any.
-fn number(node: &Node<'_>) -> Result<Option<u32>> {
-    if node.read::<Option<i64>>()? == Some(-1) {
-        return Ok(None);
-    }
-    node.read()
+    Ok(rule)
 }

@@ -2,10 +2,9 @@
 
 use nsenter::attr::{HEADER, Message, Writer};
 
-use super::Translation;
-use super::strings::{MOST, PATH, absolute, each_piece, put};
+use super::strings::{MOST, each_piece, put};
+use super::{Translation, rows};
 use crate::error::Result;
-use crate::oci;
 use crate::plan::broken;
 use crate::plan::hook::{Hook, STAGES, Strings};
 use crate::wire::json::{Node, Text};
@@ -13,9 +12,8 @@ use crate::wire::json::{Node, Text};
 impl Translation<'_, '_> {
     #[inline(never)]
     pub(super) fn hooks(&mut self, hooks: &Node<'_>) -> Result<()> {
-        let lists = hooks.pick(&STAGES)?;
-        for (stage, list) in (0..).zip(lists) {
-            for (index, node) in (0..).zip(list.list()?) {
+        for (stage, name) in (0..).zip(STAGES) {
+            for (index, node) in (0..).zip(hooks.at(name)?.list()?) {
                 self.hook(stage, index, &node)?;
             }
         }
@@ -24,30 +22,17 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn hook(&mut self, stage: u32, index: u32, node: &Node<'_>) -> Result<()> {
-        let mut view = oci::hooks::Hook::of(node);
-        view.locate()?;
-        let (path, args, env, timeout) = (view.path(), view.args(), view.env(), view.timeout());
-        let text = path.read::<Text<'_>>()?;
-        absolute(&text)?;
-        let seconds = timeout.read::<Option<u64>>()?;
-        if seconds == Some(0) {
-            return Err(timeout.refuse("expected more than 0 seconds"));
+        let mut hook = Hook { stage, index, ..Hook::default() };
+        rows::read(&mut hook, node, &mut &mut *self.scratch)?;
+        if hook.timeout == Some(0) {
+            return Err(node.at("timeout")?.refuse("expected more than 0 seconds"));
         }
-        let mut room = &mut *self.scratch;
-        let hook = Hook {
-            stage,
-            index,
-            path: text.c_str(PATH, &mut room)?,
-            args: strings(args, &mut room)?,
-            env: strings(env, &mut room)?,
-            timeout: seconds,
-        };
         put(&mut self.writer, node, hook)
     }
 }
 
 /// A list of strings as attributes, taken off the front of `room`.
-fn strings<'r>(list: &Node<'_>, room: &mut &'r mut [u8]) -> Result<Strings<'r>> {
+pub fn strings<'r>(list: &Node<'_>, room: &mut &'r mut [u8]) -> Result<Strings<'r>> {
     let mut size = HEADER;
     for node in list.list()? {
         size += node.read::<Text<'_>>()?.len() + 8;

@@ -15,6 +15,7 @@ pub(super) mod mounts;
 mod namespaces;
 mod process;
 mod resources;
+mod rows;
 mod scheduling;
 mod strings;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::oci;
 use crate::plan::kind;
 use crate::plan::mount::{BIND, BLANK, Mount, NO_BIND};
 use crate::plan::names::{self, find_text};
+use crate::plan::namespace::IdMap;
 use crate::plan::options::{OPTIONS, RDONLY};
 use crate::plan::root::Root;
 use crate::text;
@@ -166,7 +167,7 @@ fn idmap<'r>(
 fn map_text<'r>(maps: &Node<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
     let mut text = text::Into::new(core::mem::take(room));
     for node in maps.list()? {
-        let [inside, outside, size] = id_mapping(&node)?;
+        let IdMap { inside, outside, size, .. } = id_mapping(&node)?;
         writeln!(text, "{inside} {outside} {size}").map_err(|_| maps.refuse("too long"))?;
     }
     let _ = text.write_char('\0');

@@ -2,12 +2,12 @@
 
 use core::ffi::CStr;
 
-use super::strings::{PATH, absolute, put, said};
-use super::{MOST, Translation};
+use super::strings::{put, said};
+use super::{MOST, Translation, rows};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
-use crate::plan::names::{self, find_text};
+use crate::plan::names;
 use crate::plan::namespace::{IdMap, Namespace, NetDevice, Sysctl, TimeOffset};
 use crate::plan::{Plan, kind};
 use crate::text::PathBuf;
@@ -43,9 +43,7 @@ impl Namespaces {
     pub fn of(plan: &Plan<'_>) -> Result<Self> {
         let mut namespaces = Self::default();
         for namespace in plan.each::<Namespace<'_>>() {
-            let namespace = namespace?;
-            let flags = if namespace.path.is_some() { &mut namespaces.joined } else { &mut namespaces.new };
-            *flags |= namespace.flag;
+            namespaces.add(&namespace?);
         }
         for map in plan.each::<IdMap>() {
             let map = map?;
@@ -54,6 +52,11 @@ impl Namespaces {
             let _ = known.push((map.inside, map.size));
         }
         Ok(namespaces)
+    }
+
+    fn add(&mut self, namespace: &Namespace<'_>) {
+        let flags = if namespace.path.is_some() { &mut self.joined } else { &mut self.new };
+        *flags |= namespace.flag;
     }
 
     /// Whether the container has such a namespace of its own, or shares another than ours.
@@ -86,27 +89,13 @@ impl Translation<'_, '_> {
     pub(super) fn namespaces(&mut self, linux: &oci::Linux<'_>) -> Result<()> {
         let list = linux.namespaces();
         for node in list.list()? {
-            let mut view = oci::linux::Namespace::of(&node);
-            view.locate()?;
-            let (kind, path) = (view.kind(), view.path());
-            let Some(flag) = find_text(names::NAMESPACES, &kind.read()?) else {
-                return Err(kind.refuse("unknown namespace"));
-            };
-            if self.namespaces.has(flag) {
-                return Err(kind.refuse("given twice"));
+            let mut namespace = Namespace::default();
+            rows::read(&mut namespace, &node, &mut &mut *self.scratch)?;
+            if self.namespaces.has(namespace.flag) {
+                return Err(node.at("type")?.refuse("given twice"));
             }
-            let path = match said(path)? {
-                Some(text) => {
-                    absolute(&text)?;
-                    self.namespaces.joined |= flag;
-                    Some(text.c_str(PATH, &mut &mut *self.scratch)?)
-                }
-                None => {
-                    self.namespaces.new |= flag;
-                    None
-                }
-            };
-            put(&mut self.writer, &node, Namespace { flag, path })?;
+            self.namespaces.add(&namespace);
+            put(&mut self.writer, &node, namespace)?;
         }
         // Inheriting ours would put the container's mounts, and its pivot, upon the host.
         if !self.namespaces.has(NEWNS) {
@@ -142,8 +131,7 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn id_map(&mut self, group: bool, node: &Node<'_>) -> Result<()> {
-        let [inside, outside, size] = id_mapping(node)?;
-        let map = IdMap { group, inside, outside, size };
+        let map = IdMap { group, ..id_mapping(node)? };
         let known = if group { &mut self.namespaces.gids } else { &mut self.namespaces.uids };
         if known.push((map.inside, map.size)).is_err() {
             let most = limits::ID_MAPS;
@@ -167,16 +155,10 @@ impl Translation<'_, '_> {
                 () if clock == "boottime" => libc::CLOCK_BOOTTIME,
                 () => return Err(node.refuse("expected monotonic or boottime")),
             };
-            let mut view = oci::linux::TimeOffset::of(&node);
-            view.locate()?;
-            let (secs, nanosecs) = (view.secs(), view.nanosecs());
-            let offset = TimeOffset {
-                clock: clock as u32,
-                secs: secs.read::<Option<i64>>()?.unwrap_or(0),
-                nanosecs: nanosecs.read::<Option<u32>>()?.unwrap_or(0),
-            };
+            let mut offset = TimeOffset { clock: clock as u32, ..TimeOffset::default() };
+            rows::read(&mut offset, &node, &mut &mut *self.scratch)?;
             if offset.nanosecs >= 1_000_000_000 {
-                return Err(nanosecs.refuse("expected less than a second"));
+                return Err(node.at("nanosecs")?.refuse("expected less than a second"));
             }
             put(&mut self.writer, &node, offset)?;
         }
@@ -204,11 +186,9 @@ impl Translation<'_, '_> {
             if !self.namespaces.has(NEWNET) {
                 return Err(devices.refuse("there is no network namespace in linux.namespaces"));
             }
-            let mut view = oci::linux::NetDevice::of(&node);
-            view.locate()?;
             let mut room = &mut *self.scratch;
             let host = interface(&key, &mut room)?;
-            let name = said(view.name())?.map_or(Ok(host), |text| interface(&text, &mut room))?;
+            let name = said(&node.at("name")?)?.map_or(Ok(host), |text| interface(&text, &mut room))?;
             put(&mut self.writer, &node, NetDevice { host, name })?;
         }
         Ok(())
@@ -263,16 +243,14 @@ fn interface<'r>(text: &Text<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
     Ok(name)
 }
 
-/// A range of ids: the first inside, the first outside, how many.
-pub(super) fn id_mapping(node: &Node<'_>) -> Result<[u32; 3]> {
-    let mut view = oci::linux::IdMapping::of(node);
-    view.locate()?;
-    let size = view.size();
-    let map = [view.container_id().read()?, view.host_id().read()?, size.read()?];
-    let [inside, outside, count] = map;
-    let fits = |first: u32| first.checked_add(count).is_some();
-    if count == 0 || !fits(inside) || !fits(outside) {
-        return Err(size.refuse("expected at least 1, and no id beyond 4294967294"));
+/// A range of ids of users.
+#[inline(never)]
+pub(super) fn id_mapping(node: &Node<'_>) -> Result<IdMap> {
+    let mut map = IdMap::default();
+    rows::read(&mut map, node, &mut &mut [][..])?;
+    let fits = |first: u32| first.checked_add(map.size).is_some();
+    if map.size == 0 || !fits(map.inside) || !fits(map.outside) {
+        return Err(node.at("size")?.refuse("expected at least 1, and no id beyond 4294967294"));
     }
     Ok(map)
 }

@@ -1,7 +1,7 @@
 //! `process`: what runs, as whom, with what rights.
 
-use super::Translation;
 use super::strings::{MOST, PATH, absolute, put, said, sound};
+use super::{Translation, rows};
 use crate::error::Result;
 use crate::limits;
 use crate::oci;
@@ -44,9 +44,8 @@ impl Translation<'_, '_> {
         }
         // Without a terminal its size is to be ignored.
         if process.terminal().read()? {
-            let mut size = oci::process::ConsoleSize::of(process.console_size());
-            size.locate()?;
-            let terminal = Terminal { height: size.height().read()?, width: size.width().read()? };
+            let mut terminal = Terminal::default();
+            rows::read(&mut terminal, process.console_size(), &mut &mut *self.scratch)?;
             put(&mut self.writer, node, terminal)?;
         }
         if self.request.preserve_fds != 0 {
@@ -105,16 +104,11 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn user(&mut self, user: &Node<'_>) -> Result<()> {
-        let mut view = oci::process::User::of(user);
-        view.locate()?;
-        let (uid, gid, umask, groups) = (view.uid(), view.gid(), view.umask(), view.additional_gids());
-        let value = User {
-            uid: uid.read::<Option<u32>>()?.unwrap_or(0),
-            gid: gid.read::<Option<u32>>()?.unwrap_or(0),
-            umask: umask.read()?,
-        };
-        self.namespaces.check_uid(uid, value.uid)?;
-        self.namespaces.check_gid(gid, value.gid)?;
+        let mut value = User::default();
+        rows::read(&mut value, user, &mut &mut *self.scratch)?;
+        let [uid, gid, groups] = user.pick("uid gid additionalGids")?;
+        self.namespaces.check_uid(&uid, value.uid)?;
+        self.namespaces.check_gid(&gid, value.gid)?;
         put(&mut self.writer, user, value)?;
         for (count, node) in groups.list()?.enumerate() {
             if count == limits::GROUPS {
@@ -131,16 +125,14 @@ impl Translation<'_, '_> {
     /// its configuration names, and an upper layer that forgets them shall not hand out root's.
     #[inline(never)]
     fn capabilities(&mut self, capabilities: &Node<'_>) -> Result<()> {
-        let mut sets = oci::process::Capabilities::of(capabilities);
-        sets.locate()?;
-        let value = Capabilities {
-            bounding: self.capability_set(sets.bounding())?,
-            effective: self.capability_set(sets.effective())?,
-            inheritable: self.capability_set(sets.inheritable())?,
-            permitted: self.capability_set(sets.permitted())?,
-            ambient: self.capability_set(sets.ambient())?,
-        };
-        put(&mut self.writer, capabilities, value)
+        let lists: [_; 5] = capabilities.pick("bounding effective inheritable permitted ambient")?;
+        let mut sets = [0; 5];
+        for (bits, list) in sets.iter_mut().zip(lists) {
+            *bits = self.capability_set(&list)?;
+        }
+        let [bounding, effective, inheritable, permitted, ambient] = sets;
+        let sets = Capabilities { bounding, effective, inheritable, permitted, ambient };
+        put(&mut self.writer, capabilities, sets)
     }
 
     /// Unknown ones MUST be warned of and SHOULD NOT fail (config.md).
@@ -160,19 +152,14 @@ impl Translation<'_, '_> {
     fn rlimits(&mut self, rlimits: &Node<'_>) -> Result<()> {
         let mut seen = 0_u32;
         for node in rlimits.list()? {
-            let mut view = oci::process::Rlimit::of(&node);
-            view.locate()?;
-            let (kind, soft, hard) = (view.kind(), view.soft(), view.hard());
-            let Some(resource) = find_text(names::RLIMITS, &kind.read()?) else {
-                return Err(kind.refuse("unknown resource limit"));
-            };
-            if seen & 1 << resource != 0 {
-                return Err(kind.refuse("given twice"));
+            let mut limit = Rlimit::default();
+            rows::read(&mut limit, &node, &mut &mut *self.scratch)?;
+            if seen & 1 << limit.resource != 0 {
+                return Err(node.at("type")?.refuse("given twice"));
             }
-            seen |= 1 << resource;
-            let limit = Rlimit { resource, soft: soft.read()?, hard: hard.read()? };
+            seen |= 1 << limit.resource;
             if limit.soft > limit.hard {
-                return Err(soft.refuse("above the hard limit"));
+                return Err(node.at("soft")?.refuse("above the hard limit"));
             }
             put(&mut self.writer, &node, limit)?;
         }

@@ -3,17 +3,17 @@
 //! Neutral: what v1 and v2 make of a number is their business. A 0 that Go callers write for "not
 //! given" is absent from here on; where 0 means something (swappiness, pids, burst, idle) it stays.
 
-use super::strings::{PATH, put, said, sound};
-use super::{MOST, Translation};
+use super::strings::{PATH, put, put_some, said, sound};
+use super::{MOST, Translation, rows};
 use crate::error::Result;
 use crate::oci;
 use crate::plan::kind;
 use crate::plan::resources::{
     BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, Pids,
-    READ_BPS, READ_IOPS, Rdma, Unified, WEIGHT, WRITE_BPS, WRITE_IOPS,
+    READ_BPS, Rdma, Unified, WEIGHT,
 };
 use crate::text::PathBuf;
-use crate::wire::json::{Node, Read, Text};
+use crate::wire::json::{Node, Text};
 
 /// Longest name of a file, and so of anything that becomes one.
 const NAME: usize = 255;
@@ -35,10 +35,8 @@ impl Translation<'_, '_> {
         resources.locate()?;
         self.memory(resources.memory())?;
         self.cpu(resources.cpu())?;
-        let mut pids = oci::resources::Pids::of(resources.pids());
-        pids.locate()?;
-        if let Some(limit) = pids.limit().read::<Option<i64>>()? {
-            put(&mut self.writer, pids.limit(), Pids { limit: limit.max(-1) })?;
+        if let Some(limit) = resources.pids().get::<Option<i64>>("limit")? {
+            put(&mut self.writer, resources.pids(), Pids { limit: limit.max(-1) })?;
         }
         self.block_io(resources.block_io())?;
         resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(&node))?;
@@ -88,144 +86,93 @@ impl Translation<'_, '_> {
 
     #[inline(never)]
     fn memory(&mut self, node: &Node<'_>) -> Result<()> {
-        let mut memory = oci::resources::Memory::of(node);
-        memory.locate()?;
-        let value = Memory {
-            limit: bytes(memory.limit())?,
-            reservation: bytes(memory.reservation())?,
-            swap: bytes(memory.swap())?,
-            // -1 in a Go caller's u64 is "not given".
-            swappiness: memory.swappiness().read::<Option<u64>>()?.filter(|&number| number != u64::MAX),
-            disable_oom_killer: flag(memory.disable_oom_killer())?,
-            use_hierarchy: flag(memory.use_hierarchy())?,
-            check_before_update: memory.check_before_update().read()?,
-            kernel: bytes(memory.kernel())?,
-            kernel_tcp: bytes(memory.kernel_tcp())?,
-        };
-        if value.swappiness.is_some_and(|number| number > 100) {
-            return Err(memory.swappiness().refuse("expected a number from 0 to 100"));
+        let mut memory = Memory::default();
+        rows::read(&mut memory, node, &mut &mut *self.scratch)?;
+        // -1 in a Go caller's u64 is "not given".
+        memory.swappiness = memory.swappiness.filter(|&number| number != u64::MAX);
+        if memory.swappiness.is_some_and(|number| number > 100) {
+            return Err(node.at("swappiness")?.refuse("expected a number from 0 to 100"));
         }
-        if value == Memory::default() { Ok(()) } else { put(&mut self.writer, node, value) }
+        put_some(&mut self.writer, node, memory)
     }
 
     #[inline(never)]
     fn cpu(&mut self, node: &Node<'_>) -> Result<()> {
-        let mut cpu = oci::resources::Cpu::of(node);
-        cpu.locate()?;
-        let value = Cpu {
-            shares: given(cpu.shares())?,
-            quota: given(cpu.quota())?,
-            burst: cpu.burst().read()?,
-            period: given(cpu.period())?,
-            realtime_runtime: given(cpu.realtime_runtime())?,
-            realtime_period: given(cpu.realtime_period())?,
-            idle: cpu.idle().read()?,
-        };
-        if value != Cpu::default() {
-            put(&mut self.writer, node, value)?;
-        }
-        let mut room = &mut *self.scratch;
-        let cpus = said(cpu.cpus())?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
-        let mems = said(cpu.mems())?.map(|text| text.c_str(MOST, &mut room)).transpose()?;
-        if cpus.is_none() && mems.is_none() {
-            return Ok(());
-        }
-        put(&mut self.writer, node, Cpuset { cpus, mems })
+        let mut cpu = Cpu::default();
+        rows::read(&mut cpu, node, &mut &mut *self.scratch)?;
+        put_some(&mut self.writer, node, cpu)?;
+        let mut cpuset = Cpuset::default();
+        rows::read(&mut cpuset, node, &mut &mut *self.scratch)?;
+        put_some(&mut self.writer, node, cpuset)
     }
 
     #[inline(never)]
-    fn block_io(&mut self, node: &Node<'_>) -> Result<()> {
-        let mut block_io = oci::resources::BlockIo::of(node);
-        block_io.locate()?;
-        let value = BlockIo {
-            weight: weight_of(block_io.weight())?,
-            leaf_weight: weight_of(block_io.leaf_weight())?,
-        };
-        if value != BlockIo::default() {
-            put(&mut self.writer, node, value)?;
-        }
-        for node in block_io.weight_device().list()? {
-            let mut view = oci::resources::WeightDevice::of(&node);
-            view.locate()?;
-            let (major, minor, weight, leaf_weight) =
-                (view.major(), view.minor(), view.weight(), view.leaf_weight());
+    fn block_io(&mut self, block_io: &Node<'_>) -> Result<()> {
+        let mut weights = BlockIo::default();
+        rows::read(&mut weights, block_io, &mut &mut *self.scratch)?;
+        put_some(&mut self.writer, block_io, weights)?;
+        for node in block_io.at("weightDevice")?.list()? {
+            let mut weights = BlockIo::default();
+            rows::read(&mut weights, &node, &mut &mut *self.scratch)?;
+            let [weight, leaf_weight, major, minor] = node.pick("weight leafWeight major minor")?;
             if !weight.is_present() && !leaf_weight.is_present() {
                 return Err(node.refuse("expected weight, leafWeight or both"));
             }
-            for (knob, number) in [(WEIGHT, weight_of(weight)?), (LEAF_WEIGHT, weight_of(leaf_weight)?)] {
+            for (knob, number) in [(WEIGHT, weights.weight), (LEAF_WEIGHT, weights.leaf_weight)] {
                 if let Some(number) = number {
-                    self.block_device(&node, knob, major, minor, number.into())?;
+                    let (major, minor) = (major.read()?, minor.read()?);
+                    let device = BlockDevice { knob, major, minor, value: number.into() };
+                    put(&mut self.writer, &node, device)?;
                 }
             }
         }
-        for (knob, list) in [
-            (READ_BPS, block_io.throttle_read_bps_device()),
-            (WRITE_BPS, block_io.throttle_write_bps_device()),
-            (READ_IOPS, block_io.throttle_read_iops_device()),
-            (WRITE_IOPS, block_io.throttle_write_iops_device()),
-        ] {
+        let throttles: [_; 4] = block_io.pick(
+            "throttleReadBpsDevice throttleWriteBpsDevice throttleReadIOPSDevice throttleWriteIOPSDevice",
+        )?;
+        for (knob, list) in (READ_BPS..).zip(throttles) {
             for node in list.list()? {
-                let mut view = oci::resources::ThrottleDevice::of(&node);
-                view.locate()?;
-                let (major, minor, rate) = (view.major(), view.minor(), view.rate());
-                self.block_device(&node, knob, major, minor, rate.read()?)?;
+                let mut device = BlockDevice { knob, ..BlockDevice::default() };
+                rows::read(&mut device, &node, &mut &mut *self.scratch)?;
+                put(&mut self.writer, &node, device)?;
             }
         }
         Ok(())
     }
 
-    fn block_device(
-        &mut self,
-        node: &Node<'_>,
-        knob: u32,
-        major: &Node<'_>,
-        minor: &Node<'_>,
-        value: u64,
-    ) -> Result<()> {
-        let device = BlockDevice { knob, major: major.read()?, minor: minor.read()?, value };
-        put(&mut self.writer, node, device)
-    }
-
     #[inline(never)]
     fn huge_page(&mut self, node: &Node<'_>) -> Result<()> {
-        let mut view = oci::resources::HugepageLimit::of(node);
-        view.locate()?;
-        let (size, limit) = (view.page_size(), view.limit());
-        let text = size.read::<Text<'_>>()?;
-        let size_name = text.c_str(32, &mut &mut *self.scratch)?;
+        let mut room = &mut *self.scratch;
+        let mut page = HugePage::default();
+        rows::read(&mut page, node, &mut room)?;
+        let size = node.at("pageSize")?;
+        page.size = size.read::<Text<'_>>()?.c_str(32, &mut room)?;
         // It becomes part of a file's name.
-        let [digits @ .., b'K' | b'M' | b'G', b'B'] = size_name.to_bytes() else {
+        let [digits @ .., b'K' | b'M' | b'G', b'B'] = page.size.to_bytes() else {
             return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
         };
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(size.refuse("expected a size as 64KB, 2MB or 1GB"));
         }
-        put(&mut self.writer, node, HugePage { size: size_name, limit: limit.read()? })
+        put(&mut self.writer, node, page)
     }
 
     #[inline(never)]
     fn network(&mut self, network: &Node<'_>) -> Result<()> {
-        let mut view = oci::resources::Network::of(network);
-        view.locate()?;
-        let (class_id, priorities) = (view.class_id(), view.priorities());
-        let class_id = class_id.read::<Option<u32>>()?;
-        if class_id.is_some() {
-            put(&mut self.writer, network, Network { class_id })?;
-        }
-        for node in priorities.list()? {
-            let mut view = oci::resources::InterfacePriority::of(&node);
-            view.locate()?;
-            let (name, priority) = (view.name(), view.priority());
+        let mut marks = Network::default();
+        rows::read(&mut marks, network, &mut &mut *self.scratch)?;
+        put_some(&mut self.writer, network, marks)?;
+        for node in network.at("priorities")?.list()? {
+            let name = node.at("name")?;
             let name_text = name.read::<Text<'_>>()?;
             // Written as `name priority`, and no interface has a blank in its name.
             if name_text.is_empty() || name_text.has(|c| c.is_whitespace() || c == '/') {
                 return Err(name.refuse("not the name of a network interface"));
             }
-            let value = NetworkPriority {
-                name: name_text.c_str(NAME, &mut &mut *self.scratch)?,
-                priority: priority.read()?,
-            };
-            put(&mut self.writer, &node, value)?;
+            let mut room = &mut *self.scratch;
+            let mut priority = NetworkPriority::default();
+            rows::read(&mut priority, &node, &mut room)?;
+            priority.name = name_text.c_str(NAME, &mut room)?;
+            put(&mut self.writer, &node, priority)?;
         }
         Ok(())
     }
@@ -233,18 +180,17 @@ impl Translation<'_, '_> {
     #[inline(never)]
     fn rdma(&mut self, rdma: &Node<'_>) -> Result<()> {
         for (key, node) in rdma.members()? {
-            let mut limits = oci::resources::Rdma::of(&node);
-            limits.locate()?;
-            let handles = limits.hca_handles().read::<Option<u32>>()?;
-            let objects = limits.hca_objects().read::<Option<u32>>()?;
-            if handles.is_none() && objects.is_none() {
+            let mut room = &mut *self.scratch;
+            let mut limits = Rdma::default();
+            rows::read(&mut limits, &node, &mut room)?;
+            if limits.handles.is_none() && limits.objects.is_none() {
                 return Err(node.refuse("expected hcaHandles, hcaObjects or both"));
             }
             if key.is_empty() || key.has(char::is_whitespace) {
                 return Err(node.refuse("not the name of a device"));
             }
-            let device = key.c_str(NAME, &mut &mut *self.scratch)?;
-            put(&mut self.writer, &node, Rdma { device, handles, objects })?;
+            limits.device = key.c_str(NAME, &mut room)?;
+            put(&mut self.writer, &node, limits)?;
         }
         Ok(())
     }
@@ -263,27 +209,4 @@ impl Translation<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// A number that is given, and not 0.
-fn given<'a, T: Read<'a> + Default + PartialEq>(node: &Node<'a>) -> Result<Option<T>> {
-    Ok(node.read::<Option<T>>()?.filter(|number| *number != T::default()))
-}
-
-/// An amount of memory; -1 is no limit.
-fn bytes(node: &Node<'_>) -> Result<Option<i64>> {
-    match given(node)? {
-        Some(number) if number < -1 => Err(node.refuse("expected a number of bytes, or -1")),
-        number => Ok(number),
-    }
-}
-
-/// `false` is how the kernel begins, and what Go callers write for "not given".
-fn flag(node: &Node<'_>) -> Result<Option<u32>> {
-    Ok(given::<bool>(node)?.map(u32::from))
-}
-
-/// A weight; what range is right depends on the kernel's scheduler, and it says so itself.
-fn weight_of(node: &Node<'_>) -> Result<Option<u32>> {
-    Ok(given::<u16>(node)?.map(u32::from))
 }

@@ -29,6 +29,11 @@ pub fn put<'w, T: Noun<'w>>(writer: &mut Writer<'_>, node: &Node<'_>, noun: T) -
     put_view(writer, node, noun.view())
 }
 
+/// The same of one that may have nothing in it.
+pub fn put_some<'w, T: Noun<'w>>(writer: &mut Writer<'_>, node: &Node<'_>, noun: T) -> Result<()> {
+    if noun.view().is_empty() { Ok(()) } else { put_view(writer, node, noun.view()) }
+}
+
 #[inline(never)]
 fn put_view(writer: &mut Writer<'_>, node: &Node<'_>, noun: View<'_>) -> Result<()> {
     noun.emit(writer);

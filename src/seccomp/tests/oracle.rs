@@ -224,7 +224,7 @@ pub fn captured(text: &str) -> Profile {
     use crate::oci::{self, seccomp};
     use crate::wire::json::{Document, Text};
     let document = Document::parse("captured", text.as_bytes()).unwrap();
-    let node = document.root().at(&"linux").unwrap().at(&"seccomp").unwrap();
+    let node = document.root().at("linux").unwrap().at("seccomp").unwrap();
     let view: oci::Seccomp<'_> = node.read().unwrap();
     let plain =
         |node: &crate::wire::json::Node<'_>| node.read::<Text<'_>>().unwrap().as_plain().unwrap().to_string();

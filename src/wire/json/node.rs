@@ -27,7 +27,8 @@ impl<'a> Document<'a> {
 
     /// The whole of it.
     pub fn root(&'a self) -> Node<'a> {
-        Node { document: self, value: Value::of(self.text), absent: None }
+        let whole = Node { document: self, place: (0, 0), absent: b"" };
+        whole.inner(Value::of(self.text))
     }
 }
 
@@ -35,10 +36,23 @@ impl<'a> Document<'a> {
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     document: &'a Document<'a>,
-    /// The value; of an absent one, the nearest object around that is there.
-    value: Value<'a>,
-    /// The member that this object lacks.
-    absent: Option<&'static &'static str>,
+    /// Where in the text the value begins and ends; of an absent one, the nearest object around that is there.
+    place: (u32, u32),
+    /// The member that this object lacks; empty: none.
+    absent: &'static [u8],
+}
+
+/// Which of the names, which blanks part, this is.
+fn position(names: &str, name: &str) -> Option<usize> {
+    let (mut rest, mut at) = (names.as_bytes(), 0);
+    loop {
+        // (No key with a blank in it is known: it would match several names.)
+        if let Some([] | [b' ', ..]) = rest.strip_prefix(name.as_bytes()) {
+            return Some(at).filter(|_| !name.contains(' '));
+        }
+        rest = rest.get(rest.iter().position(|&byte| byte == b' ')? + 1..)?;
+        at += 1;
+    }
 }
 
 /// What can be read from a node.
@@ -54,35 +68,38 @@ impl<'a> Node<'a> {
     }
 
     /// The member `name`, decoded. Each call walks the object: where many members are wanted, `pick`.
-    pub fn get<T: Read<'a>>(&self, name: &'static &'static str) -> Result<T> {
+    pub fn get<T: Read<'a>>(&self, name: &'static str) -> Result<T> {
         T::read(&self.at(name)?)
     }
 
     /// The member `name`, there or absent. What is neither object nor absent is refused.
-    pub fn at(&self, name: &'static &'static str) -> Result<Node<'a>> {
+    #[inline(never)]
+    pub fn at(&self, name: &'static str) -> Result<Node<'a>> {
         let mut found = *self;
-        self.locate(core::slice::from_ref(name), core::slice::from_mut(&mut found))?;
+        self.locate(name, core::slice::from_mut(&mut found))?;
         Ok(found)
     }
 
-    /// The members of these names, in one walk.
-    pub fn pick<const N: usize>(&self, names: &'static [&'static str; N]) -> Result<[Node<'a>; N]> {
+    /// The members of these names, which blanks part, in one walk.
+    pub fn pick<const N: usize>(&self, names: &'static str) -> Result<[Node<'a>; N]> {
         let mut nodes = [*self; N];
         self.locate(names, &mut nodes)?;
         Ok(nodes)
     }
 
     /// [`pick`](Self::pick) into a place that is there, as far as there are names.
-    pub fn locate(&self, names: &'static [&'static str], nodes: &mut [Node<'a>]) -> Result<()> {
-        for (node, name) in nodes.iter_mut().zip(names) {
+    #[inline(never)]
+    pub fn locate(&self, names: &'static str, nodes: &mut [Node<'a>]) -> Result<()> {
+        for (node, name) in nodes.iter_mut().zip(names.as_bytes().split(|&byte| byte == b' ')) {
             // What lies in an absent object is told by the object: `process: missing`.
-            node.absent = Some(self.absent.unwrap_or(name));
+            node.absent = if self.absent.is_empty() { name } else { self.absent };
         }
         let mut walk = self.walk(Kind::Object, "expected an object")?;
         while let Some((key, value)) = walk.member() {
-            let escaped = text::is_escaped(key);
-            let found =
-                names.iter().position(|&name| key == name || (escaped && text::unescaped_equals(key, name)));
+            let found = match text::is_escaped(key) {
+                false => position(names, key),
+                true => names.split(' ').position(|name| text::unescaped_equals(key, name)),
+            };
             if let Some(node) = found.and_then(|at| nodes.get_mut(at)) {
                 *node = self.inner(value);
             }
@@ -108,15 +125,16 @@ impl<'a> Node<'a> {
 
     /// Whether it is there and not `null`.
     pub fn is_present(&self) -> bool {
-        self.absent.is_none() && self.value.kind() != Kind::Null
+        let first = self.document.text.as_bytes().get(self.place.0 as usize);
+        self.absent.is_empty() && Kind::of(first) != Kind::Null
     }
 
     /// Whether nothing is said: absent, `null`, `""`, `[]` or `{}`.
     pub fn is_empty(&self) -> bool {
-        let nothing = match self.value.kind() {
-            Kind::Object => self.value.members().next().is_none(),
-            Kind::Array => self.value.elements().next().is_none(),
-            Kind::String => self.value.escaped().is_empty(),
+        let value = self.there();
+        let nothing = match value.kind() {
+            Kind::Object | Kind::Array => value.inside(value.kind()).element().is_none(),
+            Kind::String => value.escaped().is_empty(),
             Kind::Number | Kind::Bool | Kind::Null => false,
         };
         nothing || !self.is_present()
@@ -124,7 +142,7 @@ impl<'a> Node<'a> {
 
     /// The value alone; `None` where absent.
     pub fn value(&self) -> Option<Value<'a>> {
-        if self.is_present() { Some(self.value) } else { None }
+        if self.is_present() { Some(self.there()) } else { None }
     }
 
     /// The error `config.json: mounts[3].destination: reason`.
@@ -138,11 +156,19 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn escaped(&self) -> &'a str {
-        self.value.escaped()
+        self.there().escaped()
+    }
+
+    /// The value; of an absent one, that of the object around.
+    #[inline(never)]
+    fn there(&self) -> Value<'a> {
+        let (start, end) = self.place;
+        Value::at(self.document.text, start as usize, end as usize)
     }
 
     fn inner(&self, value: Value<'a>) -> Node<'a> {
-        Node { document: self.document, value, absent: None }
+        let start = (value.raw().as_ptr() as usize).wrapping_sub(self.document.text.as_ptr() as usize) as u32;
+        Node { document: self.document, place: (start, start + value.raw().len() as u32), absent: b"" }
     }
 
     fn walk(&self, kind: Kind, expected: &'static str) -> Result<Walk<'a>> {
@@ -156,10 +182,11 @@ impl<'a> Node<'a> {
         if !self.is_present() {
             return Err(self.refuse("missing"));
         }
-        if self.value.kind() != kind {
+        let value = self.there();
+        if value.kind() != kind {
             return Err(self.refuse(expected));
         }
-        Ok(self.value)
+        Ok(value)
     }
 
     /// Refuses what is not a string.
@@ -270,7 +297,7 @@ struct Path<'n, 'a>(&'n Node<'a>);
 
 impl fmt::Display for Path<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.0.value.raw().as_ptr();
+        let place = self.0.there().raw().as_ptr();
         let mut here = Value::of(self.0.document.text);
         let mut path = Clipped { f, left: Some(limits::JSON_PATH) };
         let mut dot = "";
@@ -288,8 +315,8 @@ impl fmt::Display for Path<'_, '_> {
             }
             dot = ".";
         }
-        if let Some(name) = self.0.absent {
-            write!(path, "{dot}{name}")?;
+        if !self.0.absent.is_empty() {
+            write!(path, "{dot}{}", Bytes(self.0.absent))?;
             dot = ".";
         }
         if dot.is_empty() { Ok(()) } else { f.write_str(": ") }

@@ -18,10 +18,29 @@ pub enum Kind {
     Null,
 }
 
+impl Kind {
+    /// That of the value which begins with this byte.
+    pub(super) fn of(first: Option<&u8>) -> Self {
+        match first {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            _ => Kind::Null,
+        }
+    }
+}
+
 impl<'a> Value<'a> {
     /// The value that a whole checked text is.
     pub fn of(text: &'a str) -> Self {
         Self(text.trim_ascii())
+    }
+
+    /// The value between two places of a checked text.
+    pub(super) fn at(text: &'a str, start: usize, end: usize) -> Self {
+        Self(text.get(start..end).unwrap_or(""))
     }
 
     /// The value as it is written.
@@ -31,14 +50,7 @@ impl<'a> Value<'a> {
 
     /// Object, array, string ...
     pub fn kind(self) -> Kind {
-        match self.0.as_bytes().first() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::String,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'-' | b'0'..=b'9') => Kind::Number,
-            _ => Kind::Null,
-        }
+        Kind::of(self.0.as_bytes().first())
     }
 
     /// A string without its quotes, still escaped; empty for what is none.
