@@ -315,3 +315,55 @@ fn an_ordinary_user_may_be_nicer_but_no_better() {
         bundle.run().refused(&["sched_setattr process.scheduler: EPERM"]);
     }
 }
+
+/// As systemd delegates `user@1000.service`: its directory and three files belong to the user, who is in a leaf of it.
+#[test]
+fn in_a_delegated_cgroup_an_ordinary_users_limits_hold() {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !host::v2() {
+        skip!("v1 is not delegated");
+    }
+    let mut bundle = rootless!();
+    let tree = std::path::PathBuf::from(format!("/sys/fs/cgroup/{}-of-user", bundle.id));
+    let leaf = tree.join("leaf");
+    fs::create_dir_all(&leaf).unwrap();
+    for dir in [&tree, &leaf] {
+        for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            chown(dir.join(file), Some(1000), Some(1000)).unwrap();
+        }
+    }
+    bundle.cgroup = Some(std::ffi::CString::new(leaf.join("cgroup.procs").to_str().unwrap()).unwrap());
+    bundle.config["linux"]["cgroupsPath"] = json!(format!("/{}-of-user/container", bundle.id));
+    bundle.config["linux"]["resources"] = json!({"memory": {"limit": 67_108_864}, "pids": {"limit": 11}});
+    bundle.add_namespace(json!({"type": "cgroup"}));
+    let options = json!(["nosuid", "noexec", "nodev", "rw"]);
+    bundle.add_mount(
+        json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options}),
+    );
+    let bundle = bundle.ask(&[
+        "read /sys/fs/cgroup/memory.max",
+        "read /sys/fs/cgroup/pids.max",
+        "mkdir /sys/fs/cgroup/below",
+        "sleep 600000",
+    ]);
+    let mut running = bundle.spawn();
+    let facts = minirunc_tests::facts::Facts::parse(&running.until("below="));
+    assert_eq!(facts["read /sys/fs/cgroup/memory.max"].trim(), "67108864");
+    assert_eq!(facts["read /sys/fs/cgroup/pids.max"].trim(), "11");
+    assert_eq!(&facts["mkdir /sys/fs/cgroup/below"], "ok");
+    let place = tree.join("container");
+    assert_eq!(fs::metadata(&place).unwrap().uid(), 1000);
+    bundle.runtime(&["update", "--pids-limit", "7", &bundle.id]).ok();
+    assert_eq!(fs::read_to_string(place.join("pids.max")).unwrap(), "7\n");
+    bundle.runtime(&["pause", &bundle.id]).ok();
+    assert_eq!(status(&bundle), "paused");
+    bundle.runtime(&["resume", &bundle.id]).ok();
+    bundle.runtime(&["exec", &bundle.id, "/probe"]).ok();
+    bundle.runtime(&["delete", "--force", &bundle.id]).ok();
+    running.finish();
+    assert!(!place.exists());
+    fs::remove_dir(leaf).unwrap();
+    fs::remove_dir(tree).unwrap();
+    bundle.nothing_left();
+}
