@@ -44,7 +44,7 @@ static FEATURES: &[Piece] = &[
     Names(seccomp::FLAGS),
     Text(concat!(
         r#"]},"apparmor":{"enabled":true},"selinux":{"enabled":true},"#,
-        r#""intelRdt":{"enabled":false},"memoryPolicy":{"modes":["#,
+        r#""intelRdt":{"enabled":true,"schemata":true,"monitoring":true},"memoryPolicy":{"modes":["#,
     )),
     Names(MEMORY_MODES),
     Text(r#"],"flags":["#),

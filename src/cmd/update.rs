@@ -42,8 +42,8 @@ const FLAGS: &str = "\
     resources,r FILE: linux.resources as JSON, - is standard input; other flags are ignored\n\
     kernel-memory BYTES: ignored, as the kernel does\n\
     kernel-memory-tcp BYTES: ignored\n\
-    l3-cache-schema TEXT: refused: not built yet\n\
-    mem-bw-schema TEXT: refused: not built yet\n";
+    l3-cache-schema LINE: what of the cache is its own, as resctrl takes it\n\
+    mem-bw-schema LINE: the same for memory bandwidth\n";
 
 /// How a flag's value is written.
 #[derive(Clone, Copy, PartialEq)]
@@ -85,8 +85,12 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         }
     })?;
     let [.., resources, kernel, kernel_tcp, l3_cache, memory_bandwidth] = values;
-    if l3_cache.or(memory_bandwidth).is_some() {
-        return Err(Error::refused("intelRdt", "not supported by this build yet"));
+    let mut schemata = text::PathBuf::new();
+    for line in [l3_cache, memory_bandwidth].into_iter().flatten() {
+        schemata
+            .push(line.to_bytes())
+            .and_then(|()| schemata.push(b"\n"))
+            .map_err(|_| Error::refused("update", "too long"))?;
     }
     if kernel.or(kernel_tcp).is_some() {
         report::warning(globals, &Error::refused("update", "kernel memory limits are ignored"));
@@ -102,7 +106,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
             text.finish()
         }
     };
-    update::update(&globals.store(id)?, id, text).map(|()| 0)
+    update::update(&globals.store(id)?, id, text, schemata.as_cstr()).map(|()| 0)
 }
 
 fn read<'b>(file: &CStr, memory: &'b mut [u8]) -> Result<&'b [u8]> {

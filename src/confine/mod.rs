@@ -4,6 +4,7 @@ pub mod capability;
 pub mod label;
 pub mod oom;
 pub mod procfs;
+pub mod resctrl;
 pub mod rlimit;
 pub mod scheduling;
 pub mod sysctl;

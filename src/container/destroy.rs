@@ -11,6 +11,7 @@ use super::record::Record;
 use super::store::{Entry, Store, missing};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
+use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::plan::{self, Plan, hook, kind};
@@ -42,6 +43,7 @@ impl<'a> Container<'a> {
         }
         let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
         let plan = Plan::new(message);
+        let mut resctrl = 0;
         let cgroups = if plan.has(kind::CGROUP_MANAGER_DISABLED)? {
             None
         } else if rest.is_empty() {
@@ -52,10 +54,14 @@ impl<'a> Container<'a> {
         } else {
             Some(Cgroups::restore(&Plan::new(Message::parse(rest).map_err(plan::broken)?.0))?)
         };
+        if !rest.is_empty() {
+            let setup = Plan::new(Message::parse(rest).map_err(plan::broken)?.0);
+            resctrl = setup.u32(kind::RESCTRL)?.unwrap_or(0);
+        }
         let identity = Record::load(&entry)?.and_then(|record| record.init);
         let unrecorded = identity.is_none();
         let init = identity.and_then(|it| Some(Init { pid: it.pid, pidfd: it.open()? }));
-        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None, unrecorded })
+        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None, resctrl, unrecorded })
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
@@ -64,12 +70,13 @@ impl<'a> Container<'a> {
         let locked = self.entry.lock();
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
+        let groups = resctrl::remove(&self.plan, self.resctrl);
         let forgotten = self.store.remove(self.id, self.entry);
         let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), &mut |error| {
             warn(&error);
             Ok(())
         });
-        locked.and(killed).and(cgroups).and(forgotten).and(hooks)
+        locked.and(killed).and(cgroups).and(groups).and(forgotten).and(hooks)
     }
 
     /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along. Unless the runtime was

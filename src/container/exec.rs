@@ -19,7 +19,7 @@ use super::launch::{channel, is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config, listener};
 use crate::cgroup::{Cgroups, Mode};
-use crate::confine::{oom, procfs, rlimit, scheduling};
+use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result};
 use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
@@ -196,6 +196,10 @@ impl<'a> Container<'a> {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
+        if direct {
+            // There is no other that it would tell of.
+            resctrl::enter(stored, child.pid)?;
+        }
         self.hand_process(channel, message, order.debug, prioritised)?;
         self.hear(channel, direct, stored, init.pid, warn)
     }
@@ -246,6 +250,8 @@ impl<'a> Container<'a> {
             match channel.answer()? {
                 Answer::Pid(pid) => {
                     self.succeed(pid)?;
+                    // Whose child it is decides the group that a process begins in, and it is ours.
+                    resctrl::enter(stored, pid)?;
                     speaker = stage::INIT;
                 }
                 Answer::Step(step) => warn(&step.into()),

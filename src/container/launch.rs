@@ -22,7 +22,7 @@ use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, Init, config, gate, listener, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
-use crate::confine::{capability, oom, rlimit, scheduling};
+use crate::confine::{capability, oom, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
@@ -168,6 +168,7 @@ impl<'a> Container<'a> {
             init: None,
             console: None,
             notify: None,
+            resctrl: 0,
             unrecorded: false,
         };
         match container.bring_up(order, message, sockets, warn) {
@@ -372,10 +373,11 @@ impl<'a> Container<'a> {
         if order.notify.is_some() {
             writer.flag(kind::NOTIFY);
         }
-        // Network devices come at the same moment: into a namespace that is there, and before any hook looks for them.
+        // Network devices and resctrl come at the same moment: init is there with its namespaces, and no hook has looked yet.
         if hooks::any(hook::PRESTART, &self.plan)?
             || hooks::any(hook::CREATE_RUNTIME, &self.plan)?
             || self.plan.has(kind::NET_DEVICE)?
+            || self.plan.has(kind::INTEL_RDT)?
         {
             writer.flag(kind::ASK_HOOKS);
         }
@@ -392,6 +394,10 @@ impl<'a> Container<'a> {
         }
         if prioritised {
             writer.flag(kind::PRIORITIES);
+        }
+        resctrl::make(&self.plan, &mut self.resctrl)?;
+        if self.resctrl != 0 {
+            writer.u32(kind::RESCTRL, self.resctrl);
         }
         let setup = writer.finish().map_err(plan::broken)?;
         let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
@@ -421,6 +427,7 @@ impl<'a> Container<'a> {
                 Answer::HooksPlease => {
                     if let Some(init) = &self.init {
                         net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
+                        resctrl::enter(&self.plan, init.pid)?;
                     }
                     self.run_hooks(hook::PRESTART, b"creating")?;
                     self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;

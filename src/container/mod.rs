@@ -41,6 +41,8 @@ pub struct Container<'a> {
     init: Option<Init>,
     /// The master side of its terminal.
     pub console: Option<OwnedFd>,
+    /// Which groups of resctrl were made for it.
+    resctrl: u32,
     /// Nobody has written down who its first process is.
     unrecorded: bool,
     /// Hears of its readiness.

@@ -20,6 +20,7 @@ view! {
         "cgroupsPath" cgroups_path,
         /// [`super::Resources`]
         "resources" resources,
+        /// [`IntelRdt`]
         "intelRdt" intel_rdt,
         /// Object
         "memoryPolicy" memory_policy,
@@ -34,5 +35,17 @@ view! {
         "mountLabel" mount_label,
         /// Object
         "personality" personality,
+    }
+}
+
+view! {
+    /// A class of service (the kernel's Documentation/filesystems/resctrl.rst).
+    IntelRdt {
+        "closID" clos_id,
+        "l3CacheSchema" l3_cache_schema,
+        "memBwSchema" mem_bw_schema,
+        /// List of strings
+        "schemata" schemata,
+        "enableMonitoring" enable_monitoring,
     }
 }

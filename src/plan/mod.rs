@@ -91,6 +91,7 @@ pub mod kind {
     pub const RDMA: u16 = 71;
     pub const UNIFIED: u16 = 72;
     pub const DEVICE_RULE: u16 = 73;
+    pub const INTEL_RDT: u16 = 74;
     // What it may call.
     pub const SECCOMP: u16 = 90;
     pub const SECCOMP_FLAGS: u16 = 91;
@@ -107,6 +108,7 @@ pub mod kind {
     pub const NOTIFY: u16 = 108;
     pub const DEBUG: u16 = 110;
     pub const PRIORITIES: u16 = 111;
+    pub const RESCTRL: u16 = 112;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

@@ -85,6 +85,7 @@ static LINES: &[(u16, &str, How)] = &[
     (kind::NETWORK_PRIORITY, "network-priority", noun::<resources::NetworkPriority<'_>>()),
     (kind::RDMA, "rdma", noun::<resources::Rdma<'_>>()),
     (kind::UNIFIED, "unified", noun::<resources::Unified<'_>>()),
+    (kind::INTEL_RDT, "intel-rdt", noun::<resources::IntelRdt<'_>>()),
     (kind::DEVICE_RULE, "device-rule", noun::<device::DeviceRule>()),
 ];
 

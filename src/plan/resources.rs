@@ -134,3 +134,17 @@ noun! {
         2 value: &'a CStr,
     }
 }
+
+noun! {
+    /// `linux.intelRdt`: a group of the resctrl file system, for caches and memory bandwidth.
+    kind::INTEL_RDT => IntelRdt<'a> {
+        /// Its directory: `closID`, `/` for the root's, or the container's id.
+        1 group: &'a CStr,
+        /// It is to be there already.
+        2 existing: bool,
+        /// Lines for its `schemata` in their order, each with its newline; none: as they are.
+        3 schemata: &'a CStr,
+        /// What it uses is counted, in a monitoring group with the container's id.
+        4 monitored: bool,
+    }
+}

@@ -173,14 +173,3 @@ fn a_sysctl_that_does_not_exist_is_refused() {
     let bundle = Bundle::with(|c| c["linux"]["sysctl"] = json!({"net.ipv4.no_such": "1"}));
     bundle.run().refused(&["net"]);
 }
-
-#[test]
-fn what_is_not_built_is_refused_by_name() {
-    only_ours!("it is about what a later issue builds");
-    type Change = fn(&mut serde_json::Value);
-    let fields: &[(&str, Change)] =
-        &[("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"}))];
-    for (name, change) in fields {
-        Bundle::with(*change).run().refused(&[name]);
-    }
-}

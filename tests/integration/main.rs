@@ -33,6 +33,7 @@ mod notify;
 mod outside;
 mod process;
 mod ps;
+mod rdt;
 mod resources;
 mod rootfs;
 mod rootless;

@@ -296,7 +296,7 @@ fn what_cannot_be_is_refused_by_name_and_changes_nothing() {
     assert_eq!((MEMORY.read(&bundle), bandwidth(&bundle)), before);
     if Runtime::get().ours() {
         for flag in ["--l3-cache-schema", "--mem-bw-schema"] {
-            update(&bundle, &[flag, "L3:0=f"]).refused(&["intelRdt", "not supported"]);
+            update(&bundle, &[flag, "L3:0=f"]).refused(&["linux.intelRdt"]);
         }
         let out = update(&bundle, &["--kernel-memory", "1g"]);
         out.ok().says("kernel memory limits are ignored");

@@ -114,7 +114,6 @@ impl Translation<'_, '_> {
         config.locate()?;
         let mut linux = oci::Linux::of(config.linux());
         linux.locate()?;
-        self.refuse_unbuilt(&[linux.intel_rdt()])?;
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
@@ -166,20 +165,6 @@ impl Translation<'_, '_> {
         self.writer.string(kind, string);
         sound(&self.writer, text.node())
     }
-
-    /// Refuses the first of these members that says anything.
-    fn refuse_unbuilt(&self, nodes: &[&Node<'_>]) -> Result<()> {
-        match nodes.iter().find(|node| !node.is_empty()) {
-            Some(node) => Err(unbuilt(node)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The refusal of what a later build will do.
-#[cold]
-fn unbuilt(node: &Node<'_>) -> Error {
-    node.refuse("not supported by this build yet")
 }
 
 /// Whether `version` is 1.MINOR.PATCH, perhaps with a pre-release or build behind it (semver.org).

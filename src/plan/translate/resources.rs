@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::oci;
 use crate::plan::kind;
 use crate::plan::resources::{
-    BlockDevice, BlockIo, Cpu, Cpuset, HugePage, LEAF_WEIGHT, Memory, Network, NetworkPriority, Pids,
-    READ_BPS, Rdma, Unified, WEIGHT,
+    BlockDevice, BlockIo, Cpu, Cpuset, HugePage, IntelRdt, LEAF_WEIGHT, Memory, Network, NetworkPriority,
+    Pids, READ_BPS, Rdma, Unified, WEIGHT,
 };
 use crate::text::PathBuf;
 use crate::wire::json::{Node, Text};
@@ -27,7 +27,56 @@ impl Translation<'_, '_> {
         self.cgroups_path(linux.cgroups_path())?;
         let mut resources = oci::Resources::of(linux.resources());
         self.limits(&mut resources)?;
-        self.device_rules(resources.devices())
+        self.device_rules(resources.devices())?;
+        self.intel_rdt(linux.intel_rdt())
+    }
+
+    #[inline(never)]
+    fn intel_rdt(&mut self, node: &Node<'_>) -> Result<()> {
+        if !node.is_present() {
+            return Ok(());
+        }
+        let mut rdt = oci::linux::IntelRdt::of(node);
+        rdt.locate()?;
+        let bandwidth = said(rdt.mem_bw_schema())?;
+        if let Some(text) = bandwidth {
+            let line = text.c_str(PATH, &mut &mut *self.scratch)?.to_bytes();
+            if !line.starts_with(b"MB:") || line.contains(&b'\n') {
+                return Err(text.node().refuse("expected one line that begins with MB:"));
+            }
+        }
+        let mut lines = PathBuf::new();
+        // Of two lines about bandwidth, memBwSchema's counts.
+        self.lines(&mut lines, said(rdt.l3_cache_schema())?, bandwidth.is_some())?;
+        self.lines(&mut lines, bandwidth, false)?;
+        for node in rdt.schemata().list()? {
+            self.lines(&mut lines, said(&node)?, false)?;
+        }
+        let clos = said(rdt.clos_id())?;
+        let mut group = self.request.id;
+        if let Some(text) = clos {
+            group = text.c_str(NAME, &mut &mut *self.scratch)?;
+            let name = group.to_bytes();
+            if matches!(name, b"." | b"..") || name != b"/" && name.iter().any(|byte| b"/\n".contains(byte)) {
+                return Err(text.node().refuse("not the name of a directory"));
+            }
+        }
+        let (existing, schemata) = (clos.is_some() && lines.as_bytes().is_empty(), lines.as_cstr());
+        let monitored = rdt.enable_monitoring().read()?;
+        put(&mut self.writer, node, IntelRdt { group, existing, schemata, monitored })
+    }
+
+    /// Adds the lines of `text`. The kernel takes less than a page of them at once, as a path is.
+    #[inline(never)]
+    fn lines(&mut self, lines: &mut PathBuf, text: Option<Text<'_>>, but_bandwidth: bool) -> Result<()> {
+        let Some(text) = text else { return Ok(()) };
+        let bytes = text.c_str(PATH, &mut &mut *self.scratch)?.to_bytes();
+        let each = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        for line in each.filter(|line| !(line.is_empty() || but_bandwidth && line.starts_with(b"MB:"))) {
+            let long = |_| text.node().refuse(format_args!("longer than {PATH} bytes together"));
+            lines.push(line).and_then(|()| lines.push(b"\n")).map_err(long)?;
+        }
+        Ok(())
     }
 
     #[inline(never)]

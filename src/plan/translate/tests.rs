@@ -167,6 +167,7 @@ fn what_was_emitted_is_parsed_back() {
         again::<Rdma<'_>>(bytes),
         again::<Unified<'_>>(bytes),
         again::<DeviceRule>(bytes),
+        again::<IntelRdt<'_>>(bytes),
     ];
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
@@ -381,7 +382,8 @@ refused! {
         "linux.resources.unified.../cgroup.procs: not the name of a file";
 
     an_unknown_memory_policy_is_refused: "\"namespaces\"" => "\"memoryPolicy\": {\"mode\": \"MPOL_NEAR\"}, \"namespaces\"", "linux.memoryPolicy.mode: unknown name";
-    intel_rdt_is_refused_by_name: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"x\"}, \"namespaces\"", "linux.intelRdt: not supported by this build yet";
+    a_class_of_service_elsewhere_is_refused: "\"namespaces\"" => "\"intelRdt\": {\"closID\": \"../x\"}, \"namespaces\"", "linux.intelRdt.closID: not the name of a directory";
+    a_bandwidth_that_is_none_is_refused: "\"namespaces\"" => "\"intelRdt\": {\"memBwSchema\": \"L3:0=1\"}, \"namespaces\"", "linux.intelRdt.memBwSchema: expected one line that begins with MB:";
     net_devices_without_a_namespace_are_refused: "\"namespaces\"" => "\"netDevices\": {\"eth0\": {}}, \"namespaces\"", "linux.netDevices: there is no network namespace in linux.namespaces";
     an_impossible_net_device_is_refused: "\"namespaces\": [" => "\"netDevices\": {\"a b\": {}}, \"namespaces\": [{\"type\": \"network\"},", "linux.netDevices.a b: not the name of a network interface";
     an_impossible_name_of_a_net_device_is_refused: "\"namespaces\": [" => "\"netDevices\": {\"a\": {\"name\": \"../b\"}}, \"namespaces\": [{\"type\": \"network\"},", "linux.netDevices.a.name: not the name of a network interface";
@@ -392,6 +394,26 @@ refused! {
         "mounts[0]: without a user namespace, needs uidMappings and gidMappings";
     half_a_map_of_a_mount_is_refused: "\"mounts\": []" => "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", \"options\": [\"bind\"], \"gidMappings\": [{}]}]",
         "mounts[0]: uidMappings and gidMappings only make sense together";
+}
+
+#[test]
+fn of_two_lines_about_bandwidth_its_own_field_counts() {
+    let rdt = |rdt: &str| {
+        let text =
+            translated(&BASE.replace("\"namespaces\"", &format!("\"intelRdt\": {rdt}, \"namespaces\"")));
+        text.lines().find_map(|line| line.strip_prefix("intel-rdt ").map(str::to_string)).unwrap()
+    };
+    let lines = "\"l3CacheSchema\": \"L3:0=f\\nMB:0=20\"";
+    assert_eq!(
+        rdt(&format!("{{{lines}, \"memBwSchema\": \"MB:0=30\", \"schemata\": [\" L2:0=1\"]}}")),
+        "group=c1 schemata=L3:0=f\\x0aMB:0=30\\x0aL2:0=1\\x0a"
+    );
+    assert_eq!(rdt(&format!("{{{lines}}}")), "group=c1 schemata=L3:0=f\\x0aMB:0=20\\x0a");
+    assert_eq!(
+        rdt("{\"closID\": \"/\", \"enableMonitoring\": true}"),
+        "group=/ existing schemata= monitored"
+    );
+    assert_eq!(rdt("{}"), "group=c1 schemata=");
 }
 
 const USER: &str = r#"{"ociVersion": "1.0.0", "root": {"path": "r"}, "process": {"args": ["a"], "cwd": "/",
