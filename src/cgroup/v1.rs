@@ -63,7 +63,7 @@ impl Cgroups {
         for file in plan.each::<Unified<'_>>() {
             let file = file?;
             if !unified {
-                return Err(impossible("unified", "this host has cgroup v1"));
+                return Err(impossible("unified", "invalid configuration: this host has cgroup v1"));
             }
             self.unified(&file)?;
         }

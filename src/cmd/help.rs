@@ -31,7 +31,7 @@ pub fn overview() -> Result<u8> {
 pub fn about(verb: Option<&CStr>) -> Result<u8> {
     let Some(verb) = verb else { return overview() };
     let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
-        return Err(usage(format_args!("no such command: {}", shown(verb))));
+        return Err(usage(format_args!("No help topic for '{}'", shown(verb))));
     };
     output::print(|out| {
         writeln!(out, "Usage: {NAME} {} [flags] {}\n\n{}", command.name, command.operands, command.help)?;

@@ -135,7 +135,7 @@ fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
         return Err(Error::refused("CRIU", format_args!("{}: not supported by this build", shown(verb))));
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
-        return Err(usage(format_args!("no such command: {}", shown(verb))));
+        return Err(usage(format_args!("No help topic for '{}'", shown(verb))));
     };
     report::step(globals, command.name);
     match (command.run)(globals, Parser::new(arguments, command.flags)) {

@@ -5,7 +5,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::call;
@@ -58,8 +58,11 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
     for path in plan.strings(kind::MASKED_PATH) {
         let path = path?;
         let Some(place) = find(path)? else { continue };
-        let directory = call::is_directory(&place, path)?;
+        let stat = call::fstat(&place, path)?;
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         let cover = match if directory { &nothing } else { &null } {
+            // Named twice, perhaps by two names.
+            Some(first) if call::fstat(first, path).is_ok_and(|first| same(&first, &stat)) => continue,
             Some(first) => call::copy(first, Reach::One, path)?,
             // Only what is mounted in our namespace can be copied: the first is the one that the others come from.
             None if directory => {
@@ -71,6 +74,10 @@ fn masked(plan: &Plan<'_>) -> Result<()> {
         call::attach(&cover, &place, path)?;
     }
     Ok(())
+}
+
+fn same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 /// An empty read-only tmpfs over a directory.

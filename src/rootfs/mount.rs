@@ -287,7 +287,9 @@ pub(super) fn place(
             let place = resolve::make(root.as_fd(), at, missing);
             Ok((place.context("mkdirat", shown(at))?, true))
         }
-        Err(Errno::LOOP) if fixed => Err(refused(at, "must not be a symbolic link in the rootfs")),
+        Err(Errno::LOOP) if fixed => {
+            Err(refused(at, "must be mounted on ordinary directory, not on a symbolic link"))
+        }
         Err(errno) => Err(Error::system("openat2", shown(at), errno)),
     }
 }

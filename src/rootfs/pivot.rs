@@ -38,7 +38,10 @@ pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
     let host = call::open(CWD, c"/", DIRECTORY)?;
     propagate(&host, early(root.propagation)).context("mount_setattr", "/")?;
     if !cut_off(root.propagation) {
-        private_parent(&root_of_container.directory).context("mount_setattr", shown(root.path))?;
+        // A slave neither stands in pivot_root(2)'s way nor tells the host, and its copy, our root, is to be one.
+        let kind = root.propagation & libc::MS_SLAVE as u32;
+        let kind = if kind == 0 { libc::MS_PRIVATE as u32 } else { kind };
+        detach_parent(&root_of_container.directory, kind).context("mount_setattr", shown(root.path))?;
     }
     let tree = call::copy(&root_of_container.directory, Reach::Tree, root.path)?;
     call::attach(&tree, &root_of_container.directory, root.path)?;
@@ -141,13 +144,13 @@ fn cut_off(propagation: u32) -> bool {
     early & libc::MS_REC as u32 != 0 && early & libc::MS_SHARED as u32 == 0
 }
 
-/// Makes the mount that holds `directory` private: pivot_root(2) wants it, and what we mount below must not
+/// Makes the mount that holds `directory` private, or a slave: pivot_root(2) wants it, and what we mount below must not
 /// appear on the host. mount_setattr(2) takes only a mount's root, so go up until it does.
-fn private_parent(directory: &OwnedFd) -> core::result::Result<(), Errno> {
+fn detach_parent(directory: &OwnedFd, kind: u32) -> core::result::Result<(), Errno> {
     let mut above: Option<OwnedFd> = None;
     for _ in 0..limits::PATH / 2 {
         let here = above.as_ref().unwrap_or(directory);
-        match propagate(here, libc::MS_PRIVATE as u32) {
+        match propagate(here, kind) {
             Err(Errno::INVAL) => above = Some(rustix::fs::openat(here, c"..", DIRECTORY, Mode::empty())?),
             answer => return answer,
         }

@@ -148,6 +148,16 @@ fn a_masked_directory_is_empty_and_read_only() {
 }
 
 #[test]
+fn a_path_masked_twice_is_covered_once_and_a_relative_one_is_below_the_root() {
+    only_ours!("runc masks a path as often as it is named before 1.5");
+    let twice = json!(["/data", "data", "/data/", "/proc/version", "/proc/version"]);
+    let facts = Bundle::with(|c| c["linux"]["maskedPaths"] = twice).ask(&[MOUNTINFO]).facts();
+    let found = facts.mounts();
+    let over = |point| found.0.iter().filter(|m| m.point == point).count();
+    assert_eq!((over("/data"), over("/proc/version")), (1, 1));
+}
+
+#[test]
 fn a_masked_path_that_is_missing_is_no_error() {
     let bundle = Bundle::with(|c| c["linux"]["maskedPaths"] = json!(["/nowhere/at/all", "/data/nothing"]));
     bundle.run().ok();

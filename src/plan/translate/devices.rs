@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::strings::{climbs, put};
+use super::strings::{climbs, put, said};
 use super::{Translation, rows};
 use crate::error::Result;
 use crate::plan::device::{Device, DeviceRule, MKNOD, READ, WRITE};
@@ -103,7 +103,10 @@ impl Translation<'_, '_> {
                 put(&mut self.writer, &node, DENY)?;
             }
             first = false;
-            put(&mut self.writer, &node, rule)?;
+            // No access is nobody's: devices.allow takes no such rule.
+            if rule.access != 0 {
+                put(&mut self.writer, &node, rule)?;
+            }
         }
         if first {
             put(&mut self.writer, rules, DENY)?;
@@ -124,16 +127,19 @@ fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
         Some(_) => return Err(kind.refuse("expected a, c or b")),
     }
     .into();
-    for letter in access.read::<Text<'_>>()?.chars() {
-        rule.access |= match letter {
-            'r' => READ,
-            'w' => WRITE,
-            'm' => MKNOD,
-            _ => return Err(access.refuse("expected letters of rwm")),
-        };
+    if let Some(letters) = said(&access)? {
+        for letter in letters.chars() {
+            rule.access |= match letter {
+                'r' => READ,
+                'w' => WRITE,
+                'm' => MKNOD,
+                _ => return Err(access.refuse("expected letters of rwm")),
+            };
+        }
     }
-    if rule.access == 0 {
-        return Err(access.refuse("expected letters of rwm"));
+    // As under runc: what is denied of every device is all, whatever the letters; else no letters are no access.
+    if rule.access == 0 && !rule.allow && rule.file_type == u32::from(b'a') {
+        rule.access = ALL;
     }
     Ok(rule)
 }

@@ -5,7 +5,7 @@ use core::fmt::Write;
 
 use super::Translation;
 use super::namespaces::{NEWUSER, id_mapping};
-use super::strings::{PATH, absolute, climbs, path, put, said, sound};
+use super::strings::{PATH, climbs, path, put, said, sound};
 use crate::error::Result;
 use crate::oci;
 use crate::plan::kind;
@@ -128,9 +128,8 @@ impl Translation<'_, '_> {
         for (kind, list) in lists {
             for node in list.list()? {
                 let text = node.read::<Text<'_>>()?;
-                absolute(&text)?;
-                let place = text.c_str(PATH, &mut &mut *self.scratch)?;
-                self.writer.string(kind, place);
+                // Relative to `/`, as runc has it: that is its working directory then.
+                self.writer.string(kind, path(&text, b"/", &mut &mut *self.scratch)?);
                 sound(&self.writer, &node)?;
             }
         }

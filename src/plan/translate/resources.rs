@@ -1,7 +1,7 @@
 //! `linux.cgroupsPath` and `linux.resources`.
 //!
 //! Neutral: what v1 and v2 make of a number is their business. A 0 that Go callers write for "not
-//! given" is absent from here on; where 0 means something (swappiness, pids, burst, idle) it stays.
+//! given" is absent from here on; where 0 means something (swappiness, burst, idle) it stays.
 
 use super::strings::{PATH, put, put_some, said, sound};
 use super::{MOST, Translation, rows};
@@ -85,7 +85,9 @@ impl Translation<'_, '_> {
         self.memory(resources.memory())?;
         self.cpu(resources.cpu())?;
         if let Some(limit) = resources.pids().get::<Option<i64>>("limit")? {
-            put(&mut self.writer, resources.pids(), Pids { limit: limit.max(-1) })?;
+            // A container has one process at least: 0 is 1, as under runc.
+            let limit = if limit == 0 { 1 } else { limit.max(-1) };
+            put(&mut self.writer, resources.pids(), Pids { limit })?;
         }
         self.block_io(resources.block_io())?;
         resources.hugepage_limits().list()?.try_for_each(|node| self.huge_page(&node))?;

@@ -316,8 +316,6 @@ refused! {
         "linux.sysctl.net/../kernel/core_pattern: not the name of a kernel parameter";
     an_unknown_propagation_is_refused: "\"namespaces\"" => "\"rootfsPropagation\": \"x\", \"namespaces\"",
         "linux.rootfsPropagation: expected shared, slave, private or unbindable, or one with r before it";
-    a_relative_masked_path_is_refused: "\"namespaces\"" => "\"maskedPaths\": [\"/a\", \"b\"], \"namespaces\"",
-        "linux.maskedPaths[1]: must be absolute";
 
     an_rlimit_given_twice_is_refused: "\"cwd\"" => "\"rlimits\": [{\"type\": \"RLIMIT_CPU\", \"soft\": 1, \"hard\": 1}, {\"type\": \"RLIMIT_CPU\", \"soft\": 1, \"hard\": 1}], \"cwd\"",
         "process.rlimits[1].type: given twice";
@@ -347,8 +345,6 @@ refused! {
         "linux.devices[0].minor: missing";
     a_relative_device_is_refused: "\"namespaces\"" => "\"devices\": [{\"path\": \"dev/x\", \"type\": \"p\"}], \"namespaces\"",
         "linux.devices[0].path: must be absolute";
-    a_device_rule_without_access_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"allow\": true}]}, \"namespaces\"",
-        "linux.resources.devices[0].access: missing";
     a_device_rule_of_unknown_access_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"access\": \"rx\"}]}, \"namespaces\"",
         "linux.resources.devices[0].access: expected letters of rwm";
     a_device_rule_of_unknown_type_is_refused: "\"namespaces\"" => "\"resources\": {\"devices\": [{\"access\": \"r\", \"type\": \"p\"}]}, \"namespaces\"",

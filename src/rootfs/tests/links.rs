@@ -51,7 +51,10 @@ fn a_link_at_proc_or_sys_is_refused() {
         let text = refusal(&Wish { mounts: vec![new(fstype, at, None)], ..Wish::default() }, &image);
         assert_eq!(
             text,
-            format!("mount: {}: must not be a symbolic link in the rootfs", at.to_str().unwrap())
+            format!(
+                "mount: {}: must be mounted on ordinary directory, not on a symbolic link",
+                at.to_str().unwrap()
+            )
         );
     }
 }
