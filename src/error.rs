@@ -83,7 +83,12 @@ impl fmt::Display for Error {
                 if !subject.is_empty() {
                     write!(f, " {subject}")?;
                 }
-                write!(f, ": {}", crate::text::Errno(errno))
+                // In the words of who starts programs, which those who read our errors look for.
+                if op == "exec" || subject.starts_with("exec ") {
+                    write!(f, ": {:#}", crate::text::Errno(errno))
+                } else {
+                    write!(f, ": {}", crate::text::Errno(errno))
+                }
             }
         }
     }

@@ -34,11 +34,12 @@ const OUTPUT: usize = 256;
 const NOT_EXECUTED: i32 = 127;
 
 /// Runs the hooks of one stage in their order, each to its end, told the container's `status` and its first process
-/// (0: none). Each failure goes to `failed`, which decides whether to go on: that of a poststop hook is but a warning.
+/// (0: none). One without an environment has the `inherited` one. Each failure goes to `failed`, which decides whether to go on: that of a poststop hook is but a warning.
 pub fn announce(
     stage: u32,
     plan: &Plan<'_>,
     (status, pid): (&[u8], i32),
+    inherited: Option<&Vector<'_>>,
     failed: &mut dyn FnMut(Error) -> Result<()>,
 ) -> Result<()> {
     if !any(stage, plan)? {
@@ -53,19 +54,20 @@ pub fn announce(
     state
         .write(annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes())), &mut out)
         .map_err(|_| Error::refused("state", "longer than its limit"))?;
-    each(stage, plan, out.finish(), failed)
+    each(stage, plan, out.finish(), inherited, failed)
 }
 
 fn each(
     stage: u32,
     plan: &Plan<'_>,
     state: &[u8],
+    inherited: Option<&Vector<'_>>,
     failed: &mut dyn FnMut(Error) -> Result<()>,
 ) -> Result<()> {
     for hook in plan.each::<Hook<'_>>() {
         let hook = hook?;
         if hook.stage == stage {
-            one(&hook, state).or_else(&mut *failed)?;
+            one(&hook, state, inherited).or_else(&mut *failed)?;
         }
     }
     Ok(())
@@ -81,17 +83,18 @@ pub fn any(stage: u32, plan: &Plan<'_>) -> Result<bool> {
     Ok(false)
 }
 
-fn one(hook: &Hook<'_>, state: &[u8]) -> Result<()> {
+fn one(hook: &Hook<'_>, state: &[u8], inherited: Option<&Vector<'_>>) -> Result<()> {
     let stage = STAGES.get(hook.stage as usize).unwrap_or(&"?");
-    let name = text::short(format_args!("hooks.{stage}[{}]", hook.index));
+    let name = text::short(format_args!("error running {stage} hook #{}", hook.index));
     let failed = |errno| Error::system(&name, shown(hook.path), errno);
 
     let argv = vector(hook.args, Some(hook.path)).map_err(failed)?;
-    let envp = vector(hook.env, None).map_err(failed)?;
+    let own = vector(hook.env, None).map_err(failed)?;
+    let envp = inherited.filter(|_| hook.env.iter().next().is_none()).unwrap_or(&own);
     let (input, state_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let (output_end, output) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let Some(child) = process::fork().map_err(failed)? else {
-        let errno = become_hook(&input, &output, hook.path, &argv, &envp);
+        let errno = become_hook(&input, &output, hook.path, &argv, envp);
         let _ = write!(StandardError, "execve: {}", text::Errno(errno));
         process::exit(NOT_EXECUTED);
     };

@@ -194,12 +194,15 @@ pub struct Errno(pub rustix::io::Errno);
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.0.raw_os_error();
+        let mut letters = strerror(number).chars();
+        let first = letters.next().unwrap_or(' ').to_ascii_lowercase();
+        if f.alternate() {
+            return write!(f, "{first}{}", letters.as_str());
+        }
         match name(number) {
             Some(name) => f.write_str(name)?,
             None => write!(f, "errno {number}")?,
         }
-        let mut letters = strerror(number).chars();
-        let first = letters.next().unwrap_or(' ').to_ascii_lowercase();
         write!(f, " ({first}{})", letters.as_str())
     }
 }

@@ -20,7 +20,7 @@ impl Cgroups {
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         let path = second.unwrap_or(first);
         if path.contains(&b':') || path.split(|&byte| byte == b'/').any(|name| name == b"..") {
-            return Err(refused("not a path below the container's cgroup"));
+            return Err(refused("bad sub cgroup path"));
         }
         let below = self.names.add(&[b"/", path])?;
         let Some(wanted) = second.map(|_| first) else {

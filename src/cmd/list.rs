@@ -10,7 +10,7 @@ use super::{Command, Globals, report};
 use crate::container::query::{self, Summary};
 use crate::container::store::{MISSING, Names, Store, read_full};
 use crate::error::{Context, Errno, Error, Result};
-use crate::text::{Bytes, Into, Short, short};
+use crate::text::{Bytes, Into, Short, short, shown};
 use crate::wire::json::Writer;
 use crate::wire::passwd;
 use crate::{limits, sys};
@@ -86,7 +86,10 @@ impl<'a> Containers<'a> {
         let mut last = c"";
         while let Some(id) = names.after(last) {
             match query::look(store, id, show) {
-                Err(error) if error.op() != MISSING => report::warning(self.globals, &error.within("list")),
+                Err(error) if error.op() != MISSING => {
+                    let broken = Error::refused("list", format_args!("{}: {error}", shown(id)));
+                    report::warning(self.globals, &broken);
+                }
                 _ => {}
             }
             last = id;

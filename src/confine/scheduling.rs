@@ -50,6 +50,15 @@ pub fn prioritise(pid: Option<i32>, plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Every processor that there may be (`NR_CPUS` is at most 8192).
+const EVERY: [u64; 128] = [u64::MAX; 128];
+
+/// Lets go of what our caller was bound to, as runc does: its cpuset bounds a container, not the shell that it came from. What
+/// refuses that (a seccomp filter around us) leaves it as it is.
+pub fn unbind() {
+    let _ = scheduling::set_affinity(None, &EVERY);
+}
+
 /// Has a process, or the caller, run on the listed processors only: `process.execCPUAffinity`.
 pub fn affinity(pid: Option<i32>, processors: &CStr) -> Result<()> {
     let failed = format_args!("process.execCPUAffinity {}", shown(processors));

@@ -39,15 +39,20 @@ pub fn read(bundle: &PathBuf) -> Result<&'static [u8]> {
     }
 }
 
-/// The text of a file, in memory of its own; `name` is what errors call it.
+/// The text of a file, or of a pipe until its end (`--process <(...)`), in memory of its own; `name` is what errors call it.
 pub fn text(path: &CStr, name: &str) -> Result<&'static [u8]> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = fs::openat(CWD, path, flags, Mode::empty()).context("open", shown(path))?;
     let stat = fs::fstat(&file).context("fstat", shown(path))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::refused(name, "not a regular file"));
-    }
-    let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+    let size = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => usize::try_from(stat.st_size).unwrap_or(usize::MAX),
+        FileType::Fifo => {
+            // Opening one did not wait for a writer; reading waits for what those who are there will write.
+            fs::fcntl_setfl(&file, OFlags::empty()).context("fcntl", shown(path))?;
+            limits::CONFIG
+        }
+        _ => return Err(Error::refused(name, "neither a regular file nor a pipe")),
+    };
     if size > limits::CONFIG {
         return Err(Error::refused(name, format_args!("larger than {} MiB", limits::CONFIG >> 20)));
     }

@@ -22,8 +22,15 @@ const PATIENCE: i64 = 10;
 impl<'a> Container<'a> {
     /// A container that an earlier process made, as far as it got.
     pub fn load(store: &'a Store, id: &'a CStr) -> Result<Self> {
-        let entry = store.entry(id)?;
-        Self::restore(store, id, entry)
+        match Self::restore(store, id, store.entry(id)?) {
+            // Its maker may still be writing it, under the lock.
+            Err(error) if error.op() == plan::BROKEN => {
+                let entry = store.entry(id)?;
+                entry.share()?;
+                Self::restore(store, id, entry)
+            }
+            done => done,
+        }
     }
 
     /// The same, locked, to be changed.
@@ -72,7 +79,7 @@ impl<'a> Container<'a> {
         let cgroups = self.remove_cgroups();
         let groups = resctrl::remove(&self.plan, self.resctrl);
         let forgotten = self.store.remove(self.id, self.entry);
-        let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), &mut |error| {
+        let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), None, &mut |error| {
             warn(&error);
             Ok(())
         });

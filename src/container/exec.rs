@@ -25,7 +25,8 @@ use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
 use crate::plan::process::{Capabilities, Rlimit};
 use crate::plan::scheduling::ExecAffinity;
-use crate::plan::{self, Plan, kind, translate};
+use crate::plan::{self, Noun, Plan, kind, translate};
+use crate::terminal::relay;
 use crate::text::PathBuf;
 use crate::wire::json::Document;
 use crate::{limits, sys};
@@ -200,7 +201,7 @@ impl<'a> Container<'a> {
             // There is no other that it would tell of.
             resctrl::enter(stored, child.pid)?;
         }
-        self.hand_process(channel, message, order.debug, prioritised)?;
+        self.hand_process(channel, message, order, prioritised)?;
         self.hear(channel, direct, stored, init.pid, warn)
     }
 
@@ -209,17 +210,20 @@ impl<'a> Container<'a> {
         &mut self,
         channel: Channel,
         message: &[u8],
-        debug: bool,
+        order: &Order<'_>,
         prioritised: bool,
     ) -> Result<()> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
         let mut writer = Writer::new(memory, Kind::Setup as u16);
         writer.flag(kind::EXEC);
-        if debug {
+        if order.debug {
             writer.flag(kind::DEBUG);
         }
         if prioritised {
             writer.flag(kind::PRIORITIES);
+        }
+        if order.foreground && self.plan.has(kind::TERMINAL)? {
+            relay::outer().emit(&mut writer);
         }
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {

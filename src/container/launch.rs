@@ -27,7 +27,8 @@ use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
 use crate::plan::resources::Pids;
-use crate::plan::{self, Plan, hook, kind, names, namespace};
+use crate::plan::{self, Noun, Plan, hook, kind, names, namespace};
+use crate::terminal::relay;
 use crate::text::PathBuf;
 use crate::wire::json::{Document, Node};
 use crate::{hooks, limits, net, seccomp, sys};
@@ -399,6 +400,9 @@ impl<'a> Container<'a> {
         if self.resctrl != 0 {
             writer.u32(kind::RESCTRL, self.resctrl);
         }
+        if order.foreground && self.plan.has(kind::TERMINAL)? {
+            relay::outer().emit(&mut writer);
+        }
         let setup = writer.finish().map_err(plan::broken)?;
         let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
         let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
@@ -482,7 +486,7 @@ impl<'a> Container<'a> {
     /// Runs the hooks of a stage; the first that fails ends it.
     pub fn run_hooks(&self, stage: u32, status: &[u8]) -> Result<()> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
-        hooks::announce(stage, &self.plan, (status, pid), &mut Err)
+        hooks::announce(stage, &self.plan, (status, pid), None, &mut Err)
     }
 
     /// A child that was killed says nothing; the cgroup may know why.

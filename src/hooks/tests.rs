@@ -8,7 +8,7 @@ use crate::plan::hook::{POSTSTOP, PRESTART};
 
 /// The first failure ends it.
 fn run(stage: u32, plan: &Plan<'_>, state: &[u8]) -> Result<()> {
-    each(stage, plan, state, &mut Err)
+    each(stage, plan, state, None, &mut Err)
 }
 
 /// Emits hooks of the stage `prestart` that are shell scripts.
@@ -67,7 +67,7 @@ fn a_hook_has_its_own_environment_and_name_only() {
 #[test]
 fn a_failing_hook_is_named_with_its_status_and_what_it_said() {
     let error = run_scripts(&[("exit 0", None), ("echo oh no >&2; exit 3", None)], b"").unwrap_err();
-    assert_eq!(error, "hooks.prestart[1]: /bin/sh: exit status 3: oh no");
+    assert_eq!(error, "error running prestart hook #1: /bin/sh: exit status 3: oh no");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn after_a_failure_the_rest_do_not_run() {
 fn each_goes_on_after_a_failure_where_the_caller_says_so() {
     let mut failures = 0;
     let all = with_hooks(&[("exit 1", None), ("exit 2", None)], |plan| {
-        each(PRESTART, plan, b"", &mut |_| {
+        each(PRESTART, plan, b"", None, &mut |_| {
             failures += 1;
             Ok(())
         })
@@ -102,14 +102,14 @@ fn hooks_of_other_stages_do_not_run() {
 fn a_hook_past_its_timeout_is_killed() {
     let begin = std::time::Instant::now();
     let error = run_scripts(&[("echo waiting; exec sleep 30", Some(1))], b"").unwrap_err();
-    assert_eq!(error, "hooks.prestart[0]: /bin/sh: timed out after 1 s: waiting");
+    assert_eq!(error, "error running prestart hook #0: /bin/sh: timed out after 1 s: waiting");
     assert!((1..10).contains(&begin.elapsed().as_secs()));
 }
 
 #[test]
 fn a_hook_that_prints_for_ever_has_its_timeout_too() {
     let error = run_scripts(&[("exec yes", Some(1))], b"").unwrap_err();
-    assert!(error.starts_with("hooks.prestart[0]: /bin/sh: timed out after 1 s: y"), "{error}");
+    assert!(error.starts_with("error running prestart hook #0: /bin/sh: timed out after 1 s: y"), "{error}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_daemon_that_a_hook_leaves_behind_does_not_hold_us() {
 #[test]
 fn a_hook_killed_by_a_signal_is_told_so() {
     let error = run_scripts(&[("kill -TERM $$", None)], b"").unwrap_err();
-    assert_eq!(error, "hooks.prestart[0]: /bin/sh: killed by signal 15");
+    assert_eq!(error, "error running prestart hook #0: /bin/sh: killed by signal 15");
 }
 
 #[test]
@@ -136,8 +136,7 @@ fn a_hook_that_is_not_there_is_named() {
     });
     let message = writer.finish().unwrap();
     let error = run(PRESTART, &Plan::new(Message::parse(message).unwrap().0), b"").unwrap_err().to_string();
-    let expected =
-        "hooks.prestart[0]: /nowhere/hook: exit status 127: execve: ENOENT (no such file or directory)";
+    let expected = "error running prestart hook #0: /nowhere/hook: exit status 127: execve: ENOENT (no such file or directory)";
     assert_eq!(error, expected);
 }
 

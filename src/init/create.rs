@@ -14,7 +14,8 @@ use crate::confine::{oom, procfs, scheduling, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
 use crate::plan::{Plan, hook, kind};
-use crate::sys::{descriptor, process};
+use crate::sys::descriptor;
+use crate::sys::process::{self, Vector};
 use crate::text::shown;
 use crate::{hooks, net, rootfs};
 
@@ -28,6 +29,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
     enter_cgroups(&setup, &mut fds)?;
+    scheduling::unbind();
     step("in the cgroups");
     if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
@@ -64,7 +66,9 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         channel.send_simple(Kind::HooksPlease)?;
         channel.expect(Kind::HooksDone, &mut Fds::default())?;
     }
-    run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited)?;
+    // There, as with runc: who looks for the root may say `.`.
+    rustix::process::fchdir(&root).context("fchdir", "root")?;
+    run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited, None)?;
     // After the hooks, which may bring the interface that a parameter is about.
     sysctl::apply(&plan, procfs.as_ref())?;
     step("createContainer hooks and kernel parameters");
@@ -72,7 +76,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rootfs::enter(root, &plan)?;
     step("in the root");
     // Before the root becomes read-only: /dev/console may have to be made.
-    open_console(channel, &plan, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
+    open_console(channel, &plan, &setup, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
     step("console, masked and read-only paths");
 
@@ -90,7 +94,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     }
     // The hooks of the container's own are under it, too.
     seccomp::load_late(&plan, channel)?;
-    run_hooks(hook::START_CONTAINER, &plan, "created", process.mask)?;
+    run_hooks(hook::START_CONTAINER, &plan, "created", process.mask, Some(process.environment()))?;
     process.execute(&plan, &setup, channel)
 }
 
@@ -105,14 +109,20 @@ fn name_host(plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Runs the hooks of one stage here, where the container is, under a mask that is theirs.
-fn run_hooks(stage: u32, plan: &Plan<'_>, status: &str, mask: Mode) -> Result<()> {
+fn run_hooks(
+    stage: u32,
+    plan: &Plan<'_>,
+    status: &str,
+    mask: Mode,
+    environment: Option<&Vector<'_>>,
+) -> Result<()> {
     if !hooks::any(stage, plan)? {
         return Ok(());
     }
     let ours = umask(mask);
     // The pid as seen from in here, since the hook is in here.
     let pid = rustix::process::getpid().as_raw_pid();
-    let done = hooks::announce(stage, plan, (status.as_bytes(), pid), &mut Err);
+    let done = hooks::announce(stage, plan, (status.as_bytes(), pid), environment, &mut Err);
     umask(ours);
     done
 }

@@ -24,12 +24,13 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     enter_cgroups(&setup, &mut tasks)?;
     // What entering a cpuset has set is replaced, so not before.
-    if let Some(finally) = plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.finally) {
-        scheduling::affinity(None, finally)?;
+    match plan.one::<ExecAffinity<'_>>()? {
+        None => scheduling::unbind(),
+        Some(affinity) => affinity.finally.map_or(Ok(()), |finally| scheduling::affinity(None, finally))?,
     }
     rustix::process::setsid().context("setsid", "")?;
     join_keyring(&plan)?;
-    open_console(channel, &plan, user.uid, false)?;
+    open_console(channel, &plan, &setup, user.uid, false)?;
     let inherited = umask(rustix::fs::Mode::empty());
     let added = environment::added(&plan, &setup, user.uid)?;
     let procfs = setup.u32(kind::TASKS_FDS)?.and_then(|tasks_fds| tasks.take(tasks_fds as usize));

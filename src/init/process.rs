@@ -66,6 +66,11 @@ impl<'a> Process<'a> {
         Ok(Self { program, argv, envp, mask })
     }
 
+    /// That of the process, and of a startContainer hook which has none (runc 1.3).
+    pub fn environment(&self) -> &Vector<'a> {
+        &self.envp
+    }
+
     /// Closes what was not asked for and runs the program. Comes back on failure only.
     pub fn execute(&self, plan: &Plan<'_>, setup: &Plan<'_>, channel: Channel) -> Result<Infallible> {
         let kept = setup

@@ -209,8 +209,11 @@ impl<'a, T: Noun<'a>> Iterator for Each<'a, T> {
     }
 }
 
+/// The operation of the errors of [`broken`].
+pub const BROKEN: &str = "plan";
+
 /// A stored or received plan that is not one: another program's file, or a disk's fault.
 #[cold]
 pub fn broken(error: attr::Error) -> Error {
-    Error::refused("plan", format_args!("attribute {}: {:?}", error.kind, error.fault))
+    Error::refused(BROKEN, format_args!("attribute {}: {:?}", error.kind, error.fault))
 }

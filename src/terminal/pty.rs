@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::process::{Gid, Uid};
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr};
 
 use crate::error::{Context, Error, Result};
 use crate::plan::process::Terminal;
@@ -29,8 +29,9 @@ pub struct Pty {
     pub slave: OwnedFd,
 }
 
-/// Opens a pty of the devpts at /dev/pts, of the size asked for.
-pub fn open(terminal: &Terminal) -> Result<Pty> {
+/// Opens a pty of the devpts at /dev/pts, of the size asked for. `relayed`: the return before each line feed is for the terminal
+/// outside to make, if there is one: what reads a pipe gets lines as the container wrote them.
+pub fn open(terminal: &Terminal, relayed: bool) -> Result<Pty> {
     const PATH: &str = "/dev/pts/ptmx";
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -47,6 +48,11 @@ pub fn open(terminal: &Terminal) -> Result<Pty> {
         return Err(Error::refused("terminal", "the peer of /dev/pts/ptmx is not a pty"));
     }
     resize(&slave, terminal)?;
+    if relayed {
+        let mut modes = tcgetattr(&slave).context("tcgetattr", "terminal")?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        tcsetattr(&slave, OptionalActions::Now, &modes).context("tcsetattr", "terminal")?;
+    }
     Ok(Pty { master, slave })
 }
 
@@ -110,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_pty_has_the_size_asked_for_and_its_sides_talk() {
-        let pty = open(&Terminal { height: Some(33), width: Some(99) }).unwrap();
+        let pty = open(&Terminal { height: Some(33), width: Some(99) }, false).unwrap();
         let size = rustix::termios::tcgetwinsize(&pty.master).unwrap();
         assert_eq!((size.ws_row, size.ws_col), (33, 99));
         rustix::io::write(&pty.master, b"hello\n").unwrap();
@@ -123,7 +129,7 @@ mod tests {
     fn what_is_no_devpts_is_no_terminal() {
         let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty()).unwrap();
         assert!(device(&null, "x").is_err());
-        let pty = open(&Terminal { height: None, width: None }).unwrap();
+        let pty = open(&Terminal { height: None, width: None }, false).unwrap();
         assert!(device(&pty.slave, "x").is_ok());
     }
 }

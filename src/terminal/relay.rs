@@ -12,10 +12,18 @@ use rustix::termios::{
 };
 
 use crate::error::{Context, Result};
+use crate::plan::process::Terminal;
 use crate::sys::stdio::{stdin, stdout};
 
 /// PIPE_BUF (pipe(7)).
 const CHUNK: usize = 4096;
+
+/// What a terminal in the foreground is to be from the start: as large as ours, whatever the configuration says, and 0 by 0
+/// (unknown) without one.
+pub fn outer() -> Terminal {
+    let size = tcgetwinsize(stdin()).ok();
+    Terminal { height: size.map(|size| size.ws_row.into()), width: size.map(|size| size.ws_col.into()) }
+}
 
 /// Between our own terminal and the container's.
 pub struct Relay {
@@ -29,8 +37,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Takes the master side of the container's terminal, and sets ours to raw mode. The return before each line feed is for
-    /// our terminal to make, if we have one: what reads a pipe gets lines as the container wrote them.
+    /// Takes the master side of the container's terminal, and sets ours to raw mode.
     pub fn new(master: OwnedFd) -> Result<Self> {
         let relay = Self {
             master,
@@ -40,11 +47,6 @@ impl Relay {
             input_open: true,
             output_open: true,
         };
-        // First of all, since the process may already run.
-        relay.resize();
-        let mut inside = tcgetattr(&relay.master).context("tcgetattr", "terminal")?;
-        inside.output_modes.remove(OutputModes::ONLCR);
-        tcsetattr(&relay.master, OptionalActions::Now, &inside).context("tcsetattr", "terminal")?;
         let flags = fcntl_getfl(&relay.master).context("fcntl", "terminal")?;
         fcntl_setfl(&relay.master, flags | OFlags::NONBLOCK).context("fcntl", "terminal")?;
         if let Some(mut raw) = relay.before.clone() {

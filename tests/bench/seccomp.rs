@@ -27,7 +27,7 @@ const CALLS: std::ops::Range<u32> = 0..449;
 /// Compiles it as `run` does, in fresh memory, so often. Microseconds, sorted, and the filter.
 fn compiled(text: &str, times: usize) -> Result<(Vec<f64>, Machine), String> {
     let document = Document::parse("profile", text.as_bytes()).map_err(|error| error.to_string())?;
-    let node = document.root().at(&"linux").and_then(|linux| linux.at(&"seccomp"));
+    let node = document.root().at("linux").and_then(|linux| linux.at("seccomp"));
     let node = node.map_err(|error| error.to_string())?;
     let (mut all, mut machine) = (Vec::new(), None);
     for _ in 0..times {

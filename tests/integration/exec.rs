@@ -497,6 +497,32 @@ fn a_terminal_is_the_containers_own_and_has_the_outer_ones_size() {
 }
 
 #[test]
+fn a_terminal_has_its_size_before_the_process_looks() {
+    let target = Target::new();
+    for _ in 0..8 {
+        let mut terminal = Terminal::of(target.0.command(&["exec", "-t", &target.0.id, "/probe", "winsize"]));
+        assert_eq!(terminal.end(), 0);
+        assert_eq!(&terminal.facts()["winsize"], "33x111");
+    }
+}
+
+#[test]
+fn a_process_may_come_through_a_pipe_that_is_written_later() {
+    let target = Target::new();
+    let path = target.process(|p| p["args"] = json!(["/probe", "exit 7"]));
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = target.0.command(&["exec", "--process", "/dev/stdin", &target.0.id]);
+    let running = target.0.start({
+        command.stdin(reader);
+        command
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::io::Write::write_all(&mut writer, &fs::read(path).unwrap()).unwrap();
+    drop(writer);
+    running.finish().ended(7);
+}
+
+#[test]
 fn the_terminal_of_the_containers_first_process_is_not_taken_over() {
     let target = Target::new();
     let path = target.process(|p| p["terminal"] = json!(true));

@@ -345,7 +345,7 @@ fn a_failing_start_container_hook_fails_the_start_and_leaves_it_stopped() {
     raw(&mut bundle, "startContainer", json!({"path": "/probe", "args": ["hook", "exit 7"]}));
     hook(&mut bundle, "poststop", &[]);
     create(&bundle, &[]).ok();
-    start(&bundle).refused(&["hooks.startContainer[0]", "exit status 7"]);
+    start(&bundle).refused(&["error running startContainer hook #0", "exit status 7"]);
     until(&bundle, "stopped");
     bundle.runtime(&["delete", &bundle.id]).ok();
     assert_eq!(labels(&bundle), ["poststop"]);
@@ -360,7 +360,7 @@ fn a_failing_poststart_hook_destroys_the_container_at_start() {
     raw(&mut bundle, "poststart", json!({"path": program("poststart"), "args": ["hook", "exit 7"]}));
     hook(&mut bundle, "poststop", &[]);
     create(&bundle, &[]).ok();
-    start(&bundle).refused(&["hooks.poststart[0]", "exit status 7"]);
+    start(&bundle).refused(&["error running poststart hook #0", "exit status 7"]);
     assert_eq!(labels(&bundle), ["poststop"]);
     bundle.runtime(&["state", &bundle.id]).refused(&["does not exist"]);
     bundle.nothing_left();

@@ -241,7 +241,7 @@ fn only_start_says_why_a_process_did_not_start() {
     minirunc_tests::bundle::mode(&bundle.rootfs().join("text"), 0o755);
     bundle.config["process"]["args"] = json!(["/text"]);
     create(&bundle, &[]).ok();
-    start(&bundle).refused(&["exec /text: ENOEXEC"]);
+    start(&bundle).refused(&["exec /text: exec format error"]);
     until(&bundle, "stopped");
     bundle.runtime(&["delete", &bundle.id]).ok();
     bundle.nothing_left();

@@ -103,6 +103,7 @@ fn a_broken_entry_does_not_hide_the_others() {
     let pair = Pair::new();
     let broken = pair.0.state().join("a-broken");
     fs::create_dir(&broken).unwrap();
+    fs::write(broken.join("plan"), "no plan").unwrap();
     fs::write(broken.join("state.json"), "{").unwrap();
     fs::write(pair.0.state().join("a-file"), "").unwrap();
     let out = pair.list(&["-q"]);
