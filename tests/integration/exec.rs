@@ -511,7 +511,7 @@ fn a_process_may_come_through_a_pipe_that_is_written_later() {
     let target = Target::new();
     let path = target.process(|p| p["args"] = json!(["/probe", "exit 7"]));
     let (reader, mut writer) = std::io::pipe().unwrap();
-    let mut command = target.0.command(&["exec", "--process", "/dev/stdin", &target.0.id]);
+    let mut command = target.0.command(&["exec", "--process", "/proc/self/fd/0", &target.0.id]);
     let running = target.0.start({
         command.stdin(reader);
         command
