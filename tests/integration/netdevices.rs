@@ -28,6 +28,8 @@ impl Net {
         let sleeper = sleeper.spawn().expect("sleep");
         let bundle = Bundle::with(|c| c["linux"]["netDevices"] = devices);
         let net = Self { bundle, sleeper };
+        // busybox's ip(8) has no version, and makes no pairs.
+        net.ip("-V").then_some(())?;
         net.ip("link add one type veth peer name two").then_some(())?;
         assert!(script.lines().all(|line| net.ip(line)), "{script}");
         Some(net)
