@@ -203,11 +203,8 @@ impl Globals {
     /// Whether $XDG_RUNTIME_DIR is the place for state: an ordinary user's, and whose who is root in a user
     /// namespace but does not say so in $USER. The host's root may have got it from a log-in by su(1).
     fn is_a_users(&self) -> bool {
-        /// Inode of the initial user namespace: `PROC_USER_INIT_INO` (linux/proc_ns.h).
-        const INITIAL: u64 = 0xEFFF_FFFD;
-        let namespace = || rustix::fs::stat(c"/proc/self/ns/user").map_or(INITIAL, |stat| stat.st_ino);
         !rustix::process::geteuid().is_root()
-            || self.environment.variable("USER") != Some(c"root") && namespace() != INITIAL
+            || self.environment.variable("USER") != Some(c"root") && sys::process::is_in_user_namespace()
     }
 
     /// Where systemd waits to hear that the service is ready.

@@ -132,6 +132,14 @@ pub fn close(fd: u32) {
     let _ = unsafe { syscall!(CLOSE, fd) };
 }
 
+/// The inode of the first user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h; `USER_NS_INIT_INO` of Linux 6.18).
+const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
+
+/// Whether root is not the host's root here. No, where /proc does not tell.
+pub fn is_in_user_namespace() -> bool {
+    rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST_USER_NAMESPACE)
+}
+
 /// unshare(2) of the cgroup namespace: its root is the cgroup that the caller is in now.
 pub fn unshare_cgroup() -> Result<(), Errno> {
     // SAFETY: numbers only.
