@@ -250,12 +250,6 @@ pub fn set_gid(gid: u32) -> Result<()> {
     check(unsafe { syscall!(SETRESGID, gid, gid, gid) }).map(drop)
 }
 
-/// setresgid(2), the real one.
-pub fn set_real_gid(gid: u32) -> Result<()> {
-    // SAFETY: numbers only; -1 leaves the others as they are.
-    check(unsafe { syscall!(SETRESGID, gid, u32::MAX, u32::MAX) }).map(drop)
-}
-
 /// setresuid(2), all three.
 pub fn set_uid(uid: u32) -> Result<()> {
     // SAFETY: numbers only.

@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use crate::error::{Context as _, Decimal, Error};
+use crate::error::{Decimal, Error};
 use crate::raw::{self, Arg, Clone, Errno, Fd, RawFd};
 use crate::stage;
 
@@ -31,17 +31,6 @@ pub struct Spawned {
     /// Whether it was born in the cgroup that was asked for. If not, the caller is to write its pid to
     /// `cgroup.procs`.
     pub into_cgroup: bool,
-}
-
-/// A group that is nobody's, and that nothing depends on.
-const NOBODY: u32 = 65534;
-
-/// Hides from those who have no more capabilities than we, and are not CAP_SYS_PTRACE over us, what is born next: the memory
-/// that it shares with us until execve, and what it has from then on, since a program whose real group is not its
-/// effective one starts undumpable (PR_SET_DUMPABLE(2const)). [`stage::enter`]'s child gives the group back.
-pub fn hide(hidden: bool) -> Result<(), Error> {
-    raw::set_dumpable(!hidden).context("prctl", b"PR_SET_DUMPABLE")?;
-    raw::set_real_gid(if hidden { NOBODY } else { raw::egid() }).context("setresgid", b"")
 }
 
 /// Starts `exe` (a descriptor of this same program, see [`stage::enter`]) as the child, with `socket`

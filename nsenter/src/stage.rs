@@ -66,8 +66,6 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that
     // it joins (CVE-2016-9962). Not before BOOT, or an ordinary user's runtime could not have set its oom_score_adj.
     raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
-    // Which `spawn::hide` may have taken.
-    raw::set_real_gid(raw::egid()).context("setresgid", b"")?;
     let offsets =
         if boot.monotonic.is_some() || boot.boottime.is_some() { Some(open_offsets()?) } else { None };
 

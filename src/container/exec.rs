@@ -11,11 +11,11 @@ use nsenter::boot::{Boot, Target};
 use nsenter::spawn;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::stat;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::launch::{channel, is_rootless, sockets};
+use super::converse::channel;
+use super::launch::{is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config, listener};
 use crate::cgroup::{Cgroups, Mode};
@@ -23,10 +23,9 @@ use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result};
 use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
-use crate::plan::process::{Capabilities, Rlimit};
+use crate::plan::process::Rlimit;
 use crate::plan::scheduling::ExecAffinity;
-use crate::plan::{self, Noun, Plan, kind, translate};
-use crate::terminal::relay;
+use crate::plan::{self, Plan, kind, translate};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
 use crate::{limits, sys};
@@ -52,9 +51,6 @@ pub struct Order<'a> {
     /// `--console-socket` and `--pidfd-socket`.
     pub sockets: [Option<&'a CStr>; 2],
 }
-
-/// CAP_SYS_PTRACE (include/uapi/linux/capability.h).
-const SYS_PTRACE: u64 = 1 << 19;
 
 /// Longest BOOT of one join.
 const BOOT: usize = 128;
@@ -144,17 +140,12 @@ impl<'a> Container<'a> {
         let in_user_namespace = stored.namespace(libc::CLONE_NEWUSER)?.is_some();
         let limited = in_user_namespace && self.plan.one::<Rlimit>()?.is_some();
         let waits = limited || score.is_some();
-        let mut flags = namespaces(stored, init.pid)?;
-        let direct = !waits
-            && !scheduling::has_priorities(&self.plan)?
-            && is_direct(stored)?
-            && enter_pid(init, flags).is_ok();
-        if direct {
-            flags &= !(libc::CLONE_NEWPID as u32);
-        }
-        let mut boot = Boot { collapsed: direct, ..Boot::default() };
+        let mut boot = Boot::default();
+        let flags = namespaces(stored, init.pid)?;
         // One place of eight.
         let _ = flags == 0 || boot.join(flags, Target::Pidfd(0));
+        boot.collapsed = boot.collapses() && !scheduling::has_priorities(&self.plan)?;
+        let collapsed = boot.collapsed;
         let mut memory = [0; BOOT];
         let boot = boot.emit(&mut memory).map_err(plan::broken)?;
         for below in order.cgroups.strings(kind::CGROUPS_PATH) {
@@ -169,9 +160,6 @@ impl<'a> Container<'a> {
             channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
         }
         let mut other = None;
-        if direct {
-            spawn::hide(true)?;
-        }
         let child = spawn::child(
             sealed.as_raw_fd(),
             theirs.as_raw_fd(),
@@ -181,11 +169,7 @@ impl<'a> Container<'a> {
                 other = self.cgroups.as_ref()?.directory_of(init.pid);
                 other.as_ref().map(AsRawFd::as_raw_fd)
             },
-        );
-        if direct {
-            spawn::hide(false)?;
-        }
-        let child = child?;
+        )?;
         drop((theirs, sealed, other));
         self.init = Some(Init { pid: child.pid, pidfd: sys::descriptor::adopt(child.pidfd) });
         if waits {
@@ -197,12 +181,12 @@ impl<'a> Container<'a> {
             cgroups.enter(child.pid.unsigned_abs())?;
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
-        if direct {
+        if collapsed {
             // There is no other that it would tell of.
             resctrl::enter(stored, child.pid)?;
         }
         self.hand_process(channel, message, order, prioritised)?;
-        self.hear(channel, direct, stored, init.pid, warn)
+        self.hear(channel, collapsed, stored, init.pid, warn)
     }
 
     /// Sends SETUP with its descriptors, and PLAN.
@@ -216,15 +200,7 @@ impl<'a> Container<'a> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
         let mut writer = Writer::new(memory, Kind::Setup as u16);
         writer.flag(kind::EXEC);
-        if order.debug {
-            writer.flag(kind::DEBUG);
-        }
-        if prioritised {
-            writer.flag(kind::PRIORITIES);
-        }
-        if order.foreground && self.plan.has(kind::TERMINAL)? {
-            relay::outer().emit(&mut writer);
-        }
+        self.tell_of(order.debug, prioritised, order.foreground, &mut writer)?;
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {
             cgroups.emit(&mut writer);
@@ -243,12 +219,12 @@ impl<'a> Container<'a> {
     fn hear(
         &mut self,
         channel: Channel,
-        direct: bool,
+        collapsed: bool,
         stored: &Plan<'_>,
         first: i32,
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
-        let mut speaker = if direct { stage::INIT } else { stage::CHILD };
+        let mut speaker = if collapsed { stage::INIT } else { stage::CHILD };
         let mut ready = false;
         loop {
             match channel.answer()? {
@@ -272,24 +248,6 @@ impl<'a> Container<'a> {
             }
         }
     }
-}
-
-/// Whether the child may be born in the container's pid namespace, which spares stage 2: its processes see the child before
-/// it has executed the sealed copy (CVE-2019-5736) and become undumpable by itself (CVE-2016-9962). Until then [`spawn::hide`] protects
-/// it, from all but CAP_SYS_PTRACE in our user namespace.
-fn is_direct(stored: &Plan<'_>) -> Result<bool> {
-    let prying = stored
-        .one::<Capabilities>()?
-        .is_none_or(|capabilities| (capabilities.bounding | capabilities.permitted) & SYS_PTRACE != 0);
-    Ok(!is_rootless() && (!prying || stored.namespace(libc::CLONE_NEWUSER)?.is_some()))
-}
-
-/// Has our children be born in the process's pid namespace (pid_namespaces(7)), where it is to be joined.
-fn enter_pid(init: &Init, flags: u32) -> rustix::io::Result<()> {
-    if flags & libc::CLONE_NEWPID as u32 == 0 {
-        return Ok(());
-    }
-    move_into_link_name_space(init.pidfd.as_fd(), Some(LinkNameSpaceType::ProcessID))
 }
 
 fn parse(message: &'static [u8]) -> Result<Message<'static>> {

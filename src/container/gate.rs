@@ -14,7 +14,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::Mode;
 use rustix::net::SocketType;
 
-use super::launch::channel;
+use super::converse::channel;
 use super::notify::Notify;
 use super::store::{Entry, GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, socket};

@@ -12,26 +12,23 @@ use nsenter::spawn;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::io::FdFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
+use super::converse::channel;
 use super::identity::Identity;
 use super::notify::Notify;
 use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
-use super::{Container, Init, config, gate, listener, pid_file, socket};
+use super::{Container, Init, config, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
-use crate::confine::{capability, oom, resctrl, rlimit, scheduling};
+use crate::confine::{capability, oom, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
 use crate::plan::resources::Pids;
-use crate::plan::{self, Noun, Plan, hook, kind, names, namespace};
-use crate::terminal::relay;
+use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::{Document, Node};
-use crate::{hooks, limits, net, seccomp, sys};
+use crate::{hooks, limits, seccomp, sys};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -125,17 +122,9 @@ pub(super) fn is_rootless() -> bool {
     !rustix::process::geteuid().is_root()
 }
 
-/// Whether the caller lacks the host's privileges.
+/// Whether the caller lacks the host's privileges: podman and buildah call us as root of an ordinary user's namespace.
 fn is_unprivileged() -> bool {
-    is_rootless() || is_in_user_namespace()
-}
-
-/// The inode of the first user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h; `USER_NS_INIT_INO` of Linux 6.18).
-const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
-
-/// Whether the caller's root is not the host's: so podman and buildah call for an ordinary user.
-fn is_in_user_namespace() -> bool {
-    rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST_USER_NAMESPACE)
+    is_rootless() || sys::process::is_in_user_namespace()
 }
 
 impl Order<'_> {
@@ -348,123 +337,8 @@ impl<'a> Container<'a> {
         scheduling::prioritise(init, &self.plan).map(|()| true)
     }
 
-    /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
-    fn hand_over(
-        &mut self,
-        order: &Order<'_>,
-        channel: Channel,
-        (entered, prioritised): (bool, bool),
-        file: rustix::fd::BorrowedFd<'_>,
-        message: &[u8],
-    ) -> Result<()> {
-        let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
-        let mut writer = Writer::new(memory, Kind::Setup as u16);
-        let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
-        if let Some(cgroups) = &mut self.cgroups {
-            cgroups.emit(&mut writer);
-            if !entered {
-                tasks = cgroups.tasks()?;
-            }
-        }
-        writer.u32(kind::TASKS_FDS, tasks.len() as u32);
-        if order.listen_fds > 0 {
-            writer.u32(kind::LISTEN_FDS, order.listen_fds);
-            order.listen_names.inspect(|names| writer.string(kind::LISTEN_FDNAMES, names));
-        }
-        if order.notify.is_some() {
-            writer.flag(kind::NOTIFY);
-        }
-        // Network devices and resctrl come at the same moment: init is there with its namespaces, and no hook has looked yet.
-        if hooks::any(hook::PRESTART, &self.plan)?
-            || hooks::any(hook::CREATE_RUNTIME, &self.plan)?
-            || self.plan.has(kind::NET_DEVICE)?
-            || self.plan.has(kind::INTEL_RDT)?
-        {
-            writer.flag(kind::ASK_HOOKS);
-        }
-        let users = !is_rootless() && self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
-        if self.plan.each::<Mount<'_>>().any(|mount| mount.is_ok_and(|mount| mount.is_lent(users))) {
-            writer.flag(kind::ASK_MOUNTS);
-        }
-        let gate = if order.gated { Some(gate::make(&self.entry)?) } else { None };
-        if gate.is_some() {
-            writer.flag(kind::GATE);
-        }
-        if order.debug {
-            writer.flag(kind::DEBUG);
-        }
-        if prioritised {
-            writer.flag(kind::PRIORITIES);
-        }
-        resctrl::make(&self.plan, &mut self.resctrl)?;
-        if self.resctrl != 0 {
-            writer.u32(kind::RESCTRL, self.resctrl);
-        }
-        if order.foreground && self.plan.has(kind::TERMINAL)? {
-            relay::outer().emit(&mut writer);
-        }
-        let setup = writer.finish().map_err(plan::broken)?;
-        let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
-        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
-        channel.send_with_fds(setup, &fds)?;
-        channel.send(message)?;
-        self.entry.append(file, setup)
-    }
-
-    /// Answers the stages until the process runs, or waits at its gate.
-    pub fn converse(
-        &mut self,
-        channel: Channel,
-        mut speaker: &CStr,
-        gated: bool,
-        warn: &mut dyn FnMut(&Error),
-    ) -> Result<()> {
-        let mut ready = false;
-        loop {
-            match channel.answer()? {
-                Answer::Pid(pid) => {
-                    self.succeed(pid)?;
-                    self.remember()?;
-                    speaker = stage::INIT;
-                }
-                Answer::MountsPlease => self.lend_mounts(channel)?,
-                Answer::HooksPlease => {
-                    if let Some(init) = &self.init {
-                        net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
-                        resctrl::enter(&self.plan, init.pid)?;
-                    }
-                    self.run_hooks(hook::PRESTART, b"creating")?;
-                    self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
-                    channel.send_simple(Kind::HooksDone)?;
-                }
-                Answer::Step(step) => warn(&step.into()),
-                Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
-                Answer::Listener(fd) => {
-                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
-                    listener::deliver(&self.plan, fd, pid, (b"creating", pid))?;
-                    channel.send_simple(Kind::ListenerDone)?;
-                }
-                Answer::Ready if gated => return Ok(()),
-                Answer::Ready => ready = true,
-                // execve closed the socket.
-                Answer::Closed if ready => return Ok(()),
-                Answer::Closed | Answer::MapPlease => return Err(silent(speaker).into()),
-            }
-        }
-    }
-
-    /// Stage 1 has made init and exits.
-    pub(super) fn succeed(&mut self, pid: i32) -> Result<()> {
-        let init = Pid::from_raw(pid).ok_or_else(|| Error::refused("message", "no pid"))?;
-        let pidfd = pidfd_open(init, PidfdFlags::empty()).context("pidfd_open", "init")?;
-        if let Some(child) = self.init.replace(Init { pid, pidfd }) {
-            waitpid(Pid::from_raw(child.pid), WaitOptions::empty()).context("waitpid", "child")?;
-        }
-        Ok(())
-    }
-
     /// Writes down which process it is.
-    fn remember(&self) -> Result<()> {
+    pub(super) fn remember(&self) -> Result<()> {
         match &self.init {
             Some(init) => {
                 Record::new(Identity::of(init.pid, init.pidfd.as_fd())?).store(&self.entry, self.id)
@@ -548,12 +422,4 @@ fn heir(plan: &Plan<'_>) -> Result<Option<u32>> {
         }
     }
     Ok(heir.filter(|&uid| writable && uid != 0))
-}
-
-/// The socketpair: our end close-on-exec, the child's inherited.
-pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .context("socketpair", "")?;
-    rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context("fcntl", "socket")?;
-    Ok((ours, theirs))
 }

@@ -2,6 +2,7 @@
 
 pub mod attend;
 pub mod config;
+pub mod converse;
 pub mod destroy;
 pub mod events;
 pub mod exec;

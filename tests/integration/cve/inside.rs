@@ -153,8 +153,8 @@ fn cve_2016_9962_who_shares_the_pid_namespace_sees_no_descriptor_of_ours() {
 
 #[test]
 fn cve_2016_9962_nor_who_has_every_capability_that_we_have() {
-    // Without: `hide` in container/exec.rs. The kernel's own rule, that one may look at who has no more capabilities than
-    // oneself, lets the container in.
+    // Without: as above. The kernel's own rule, that one may look at who has no more capabilities than oneself, lets the
+    // container in; it did, too, when exec gave birth in the container's pid namespace.
     only_ours!("runc 1.1.5 may be seen between two system calls");
     if !Path::new("/usr/bin/setpriv").exists() {
         minirunc_tests::skip!("no setpriv(1) of util-linux");

@@ -1,0 +1,158 @@
+//! What the runtime and its stages say to each other: SETUP and PLAN one way, the answers the other. The picture is at the head of
+//! nsenter's `sync`.
+
+use core::ffi::CStr;
+
+use nsenter::attr::Writer;
+use nsenter::stage;
+use nsenter::sync::{Answer, Channel, Kind, silent};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::FdFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+
+use super::launch::{Order, is_rootless};
+use super::{Container, Init, gate, listener};
+use crate::confine::resctrl;
+use crate::error::{Context, Error, Result};
+use crate::plan::mount::Mount;
+use crate::plan::{self, Noun, hook, kind};
+use crate::terminal::relay;
+use crate::{hooks, limits, net, sys};
+
+/// The socketpair: our end close-on-exec, the child's inherited.
+pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .context("socketpair", "")?;
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context("fcntl", "socket")?;
+    Ok((ours, theirs))
+}
+
+impl Container<'_> {
+    /// What SETUP says of the command itself, be it for the first process or for another.
+    pub(super) fn tell_of(
+        &self,
+        debug: bool,
+        prioritised: bool,
+        foreground: bool,
+        writer: &mut Writer<'_>,
+    ) -> Result<()> {
+        if debug {
+            writer.flag(kind::DEBUG);
+        }
+        if prioritised {
+            writer.flag(kind::PRIORITIES);
+        }
+        if foreground && self.plan.has(kind::TERMINAL)? {
+            relay::outer().emit(writer);
+        }
+        Ok(())
+    }
+
+    /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
+    pub(super) fn hand_over(
+        &mut self,
+        order: &Order<'_>,
+        channel: Channel,
+        (entered, prioritised): (bool, bool),
+        file: BorrowedFd<'_>,
+        message: &[u8],
+    ) -> Result<()> {
+        let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
+        let mut writer = Writer::new(memory, Kind::Setup as u16);
+        let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.emit(&mut writer);
+            if !entered {
+                tasks = cgroups.tasks()?;
+            }
+        }
+        writer.u32(kind::TASKS_FDS, tasks.len() as u32);
+        if order.listen_fds > 0 {
+            writer.u32(kind::LISTEN_FDS, order.listen_fds);
+            order.listen_names.inspect(|names| writer.string(kind::LISTEN_FDNAMES, names));
+        }
+        if order.notify.is_some() {
+            writer.flag(kind::NOTIFY);
+        }
+        // Network devices and resctrl come at the same moment: init is there with its namespaces, and no hook has looked yet.
+        if hooks::any(hook::PRESTART, &self.plan)?
+            || hooks::any(hook::CREATE_RUNTIME, &self.plan)?
+            || self.plan.has(kind::NET_DEVICE)?
+            || self.plan.has(kind::INTEL_RDT)?
+        {
+            writer.flag(kind::ASK_HOOKS);
+        }
+        let users = !is_rootless() && self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
+        if self.plan.each::<Mount<'_>>().any(|mount| mount.is_ok_and(|mount| mount.is_lent(users))) {
+            writer.flag(kind::ASK_MOUNTS);
+        }
+        let gate = if order.gated { Some(gate::make(&self.entry)?) } else { None };
+        if gate.is_some() {
+            writer.flag(kind::GATE);
+        }
+        self.tell_of(order.debug, prioritised, order.foreground, &mut writer)?;
+        resctrl::make(&self.plan, &mut self.resctrl)?;
+        if self.resctrl != 0 {
+            writer.u32(kind::RESCTRL, self.resctrl);
+        }
+        let setup = writer.finish().map_err(plan::broken)?;
+        let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
+        channel.send_with_fds(setup, &fds)?;
+        channel.send(message)?;
+        self.entry.append(file, setup)
+    }
+
+    /// Answers the stages until the process runs, or waits at its gate.
+    pub fn converse(
+        &mut self,
+        channel: Channel,
+        mut speaker: &CStr,
+        gated: bool,
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
+        let mut ready = false;
+        loop {
+            match channel.answer()? {
+                Answer::Pid(pid) => {
+                    self.succeed(pid)?;
+                    self.remember()?;
+                    speaker = stage::INIT;
+                }
+                Answer::MountsPlease => self.lend_mounts(channel)?,
+                Answer::HooksPlease => {
+                    if let Some(init) = &self.init {
+                        net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
+                        resctrl::enter(&self.plan, init.pid)?;
+                    }
+                    self.run_hooks(hook::PRESTART, b"creating")?;
+                    self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
+                    channel.send_simple(Kind::HooksDone)?;
+                }
+                Answer::Step(step) => warn(&step.into()),
+                Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
+                Answer::Listener(fd) => {
+                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
+                    listener::deliver(&self.plan, fd, pid, (b"creating", pid))?;
+                    channel.send_simple(Kind::ListenerDone)?;
+                }
+                Answer::Ready if gated => return Ok(()),
+                Answer::Ready => ready = true,
+                // execve closed the socket.
+                Answer::Closed if ready => return Ok(()),
+                Answer::Closed | Answer::MapPlease => return Err(silent(speaker).into()),
+            }
+        }
+    }
+
+    /// Stage 1 has made init and exits.
+    pub(super) fn succeed(&mut self, pid: i32) -> Result<()> {
+        let init = Pid::from_raw(pid).ok_or_else(|| Error::refused("message", "no pid"))?;
+        let pidfd = pidfd_open(init, PidfdFlags::empty()).context("pidfd_open", "init")?;
+        if let Some(child) = self.init.replace(Init { pid, pidfd }) {
+            waitpid(Pid::from_raw(child.pid), WaitOptions::empty()).context("waitpid", "child")?;
+        }
+        Ok(())
+    }
+}
