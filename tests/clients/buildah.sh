@@ -3,19 +3,8 @@
 cd "$(dirname "$0")/../.." && . tests/clients/outcome.sh
 starting buildah buildah:buildah
 
-cat >"$scratch/containers.conf" <<EOF
-[containers]
-netns = "none"
-default_ulimits = [ "nofile=1024:1024", "nproc=1024:1024" ]
-[engine]
-cgroup_manager = "cgroupfs"
-EOF
-cat >"$scratch/storage.conf" <<EOF
-[storage]
-driver = "overlay"
-graphroot = "$scratch/graph"
-runroot = "$scratch/run"
-EOF
+containers_conf "$scratch"
+containers_storage "$scratch" overlay "$scratch"
 export CONTAINERS_CONF="$scratch/containers.conf" CONTAINERS_STORAGE_CONF="$scratch/storage.conf" BUILDAH_ISOLATION=oci
 
 buildah() { timeout -k 5 "$patience" buildah "$@"; }

@@ -36,6 +36,32 @@ starting() {
     tar -C "$scratch/root" -cf "$scratch/image.tar" .
 }
 
+# containers_storage DIRECTORY DRIVER BELOW: storage.conf of podman and buildah in DIRECTORY, their files BELOW another.
+containers_storage() {
+    cat >"$1/storage.conf" <<EOC
+[storage]
+driver = "$2"
+graphroot = "$3/graph"
+runroot = "$3/run/storage"
+EOC
+}
+
+# containers_conf DIRECTORY [ENGINE...]: containers.conf there, with more lines of [engine]. nofile, nproc: podman would raise
+# both, which needs CAP_SYS_RESOURCE.
+containers_conf() {
+    cat >"$1/containers.conf" <<EOC
+[containers]
+netns = "none"
+log_driver = "k8s-file"
+default_ulimits = [ "nofile=1024:1024", "nproc=1024:1024" ]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+EOC
+    file=$1/containers.conf && shift
+    for line; do echo "$line" >>"$file"; done
+}
+
 # `stop_client` ends what the script started; the rest is a directory.
 leave() {
     trap - EXIT

@@ -3,23 +3,8 @@
 cd "$(dirname "$0")/../.." && . tests/clients/outcome.sh
 starting podman podman:podman conmon:conmon
 
-# nofile, nproc: podman would raise both, which needs CAP_SYS_RESOURCE.
-cat >"$scratch/containers.conf" <<EOF
-[containers]
-netns = "none"
-log_driver = "k8s-file"
-default_ulimits = [ "nofile=1024:1024", "nproc=1024:1024" ]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-tmp_dir = "$scratch/libpod"
-EOF
-cat >"$scratch/storage.conf" <<EOF
-[storage]
-driver = "overlay"
-graphroot = "$scratch/graph"
-runroot = "$scratch/run"
-EOF
+containers_conf "$scratch" "tmp_dir = \"$scratch/libpod\""
+containers_storage "$scratch" overlay "$scratch"
 export CONTAINERS_CONF="$scratch/containers.conf" CONTAINERS_STORAGE_CONF="$scratch/storage.conf"
 image=localhost/box
 

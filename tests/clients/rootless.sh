@@ -16,23 +16,8 @@ for file in passwd group subuid subgid; do mount --bind "$scratch/etc/$file" "/e
 # Where the user can reach it.
 cp "$RUNTIME" "$scratch/minirunc-static" && RUNTIME=$scratch/minirunc-static
 
-# nofile, nproc: podman would raise both, which an ordinary user may not.
-cat >"$home/.config/containers/containers.conf" <<EOC
-[containers]
-netns = "none"
-log_driver = "k8s-file"
-default_ulimits = [ "nofile=1024:1024", "nproc=1024:1024" ]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-runtime_supports_nocgroups = [ "$stock", "$RUNTIME" ]
-EOC
-cat >"$home/.config/containers/storage.conf" <<EOC
-[storage]
-driver = "vfs"
-graphroot = "$home/graph"
-runroot = "$home/run/storage"
-EOC
+containers_conf "$home/.config/containers" "runtime_supports_nocgroups = [ \"$stock\", \"$RUNTIME\" ]"
+containers_storage "$home/.config/containers" vfs "$home"
 echo '{ "default": [ { "type": "insecureAcceptAnything" } ] }' >"$home/.config/containers/policy.json"
 echo content >"$home/volume/file"
 chown -R 1000:1000 "$home"

@@ -15,6 +15,7 @@ mod cve;
 mod documents;
 mod events;
 mod exec;
+mod exec_terminal;
 mod features;
 mod hooks;
 mod idmap;
