@@ -1,6 +1,6 @@
 //! The runtime's part: starts the child, with the cheapest process the kernel makes.
 //!
-//! The child shares the runtime's memory until it has executed the sealed copy (CLONE_VM | CLONE_VFORK): no
+//! The child shares the runtime's memory until it has executed `exe` (CLONE_VM | CLONE_VFORK): no
 //! page tables are copied. All that it does until then is one block of assembly, see `arch`.
 
 use core::ffi::CStr;
@@ -79,7 +79,7 @@ pub fn child(
     }
     match result {
         Ok(Ok(started)) => Ok(Spawned { pid: started.pid, pidfd: started.pidfd, into_cgroup }),
-        Ok(Err(errno)) => Err(Error::system("execveat", b"sealed copy", errno)),
+        Ok(Err(errno)) => Err(Error::system("execveat", b"own executable", errno)),
         Err(errno) => Err(Error::system("clone3", b"child", errno)),
     }
 }

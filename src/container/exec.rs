@@ -139,7 +139,6 @@ impl<'a> Container<'a> {
         // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
         let in_user_namespace = stored.namespace(libc::CLONE_NEWUSER)?.is_some();
         let limited = in_user_namespace && self.plan.one::<Rlimit>()?.is_some();
-        let waits = limited || score.is_some();
         let mut boot = Boot::default();
         let flags = namespaces(stored, init.pid)?;
         // One place of eight.
@@ -154,11 +153,8 @@ impl<'a> Container<'a> {
         if let Some(initial) = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial) {
             scheduling::affinity(None, initial)?;
         }
-        let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
+        let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
         let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
-        if !waits {
-            channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
-        }
         let mut other = None;
         let child = spawn::child(
             sealed.as_raw_fd(),
@@ -172,11 +168,12 @@ impl<'a> Container<'a> {
         )?;
         drop((theirs, sealed, other));
         self.init = Some(Init { pid: child.pid, pidfd: sys::descriptor::adopt(child.pidfd) });
-        if waits {
+        if limited {
             rlimit::raise(&self.plan, child.pid)?;
-            score.map_or(Ok(()), |score| oom::adjust(Some(child.pid), score))?;
-            channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
         }
+        score.map_or(Ok(()), |score| oom::adjust(Some(child.pid), score))?;
+        // `sealed` is closed, as it has to be before anything is joined.
+        channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| directory.is_some() && !child.into_cgroup) {
             cgroups.enter(child.pid.unsigned_abs())?;
         }

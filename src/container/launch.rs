@@ -195,10 +195,8 @@ impl<'a> Container<'a> {
         let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
         if !in_user_namespace {
             self.tell_ungrantable(warn)?;
-            // BOOT waits in the socket before there is anybody to read it.
-            channel.send(message_of_boot)?;
         }
-        let sealed = sys::exe::sealed().context("memfd_create", "sealed copy")?;
+        let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
         self.cgroups = self.find_cgroups()?;
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
         let unified = self.cgroups.as_ref().is_some_and(|cgroups| cgroups.mode() == Mode::V2);
@@ -229,8 +227,9 @@ impl<'a> Container<'a> {
             if let Some(score) = self.plan.i64(kind::OOM_SCORE_ADJ)? {
                 oom::adjust(Some(child_pid), score)?;
             }
-            channel.send(message_of_boot)?;
         }
+        // `sealed` is closed, as it has to be before anything is joined.
+        channel.send(message_of_boot)?;
         // From here on the child unshares its namespaces; what it need not wait for is done meanwhile.
         if !unified {
             self.limit()?;

@@ -59,6 +59,7 @@ pub fn prowl(milliseconds: u64) -> String {
                 continue;
             }
             held.extend(links.iter().map(|link| link.to_string_lossy().into_owned()));
+            file.iter().for_each(make_writable);
             if let Some((inode, file)) = file.ok().and_then(|file| Some((file.metadata().ok()?.ino(), file)))
             {
                 caught.entry(inode).or_insert(file);
@@ -70,6 +71,23 @@ pub fn prowl(milliseconds: u64) -> String {
     std::thread::sleep(Duration::from_millis(300));
     let overwritten = caught.values().filter(|file| overwrite(file)).count();
     format!("seen={} held={} overwritten={overwritten}", list(seen), list(held))
+}
+
+/// Takes "read-only" from the mount that the file is on, as CAP_SYS_ADMIN may where it is mounted (mount_setattr(2)).
+fn make_writable(file: &File) {
+    let attr = [0, libc::MOUNT_ATTR_RDONLY, 0, 0];
+    let size = size_of_val(&attr);
+    // SAFETY: an empty path and one `mount_attr` of the stated size, both only read.
+    unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            attr.as_ptr(),
+            size,
+        );
+    }
 }
 
 fn overwrite(file: &File) -> bool {
