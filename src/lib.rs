@@ -21,4 +21,5 @@ pub mod seccomp;
 pub mod sys;
 pub mod terminal;
 pub mod text;
+pub mod trace;
 pub mod wire;

@@ -69,5 +69,8 @@ pub const PATHS: usize = 128;
 /// Bytes of all containers' names together, and of the rows that `list` shows: tens of thousands of containers.
 pub const NAMES: usize = 64 << 20;
 
+/// Largest trace: 512 phases of at most 200 bytes.
+pub const TRACE: usize = 128 << 10;
+
 /// Bytes of the warnings that wait for the end of a command: one for each capability, and some more.
 pub const WARNINGS: usize = 64 << 10;

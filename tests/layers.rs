@@ -33,8 +33,8 @@ const LEVELS: &[(&str, u8)] = &[
 const PURE: &[&str] = &["plan", "seccomp", "oci", "wire"];
 
 /// Who may speak to the bootstrap crate, apart from its netlink codec, which everybody above the ground floor may use.
-/// `sys` takes its raw descriptors over; init and container are the two ends of its dialogue.
-const BOOTSTRAP: &[&str] = &["sys", "init", "container", "main"];
+/// `sys` takes its raw descriptors over, `trace` names its marks; init and container are the two ends of its dialogue.
+const BOOTSTRAP: &[&str] = &["sys", "init", "container", "main", "trace"];
 
 /// A word of the code, and the modules that may use it. `sys` is always one: its gates are what the words name.
 const PLACES: &[(&str, &[&str])] = &[

@@ -22,6 +22,7 @@ mod raw;
 pub mod spawn;
 pub mod stage;
 pub mod sync;
+pub mod trace;
 
 pub use error::{Decimal, Error, Text};
 pub use raw::{Errno, Fd, RawFd};

@@ -449,6 +449,15 @@ fn restore_signals(mask: u64) {
     let _ = unsafe { syscall!(RT_SIGPROCMASK, libc::SIG_SETMASK, &raw const mask, 0, size_of::<u64>()) };
 }
 
+/// clock_gettime(2), CLOCK_TAI: nanoseconds.
+pub fn tai() -> Option<u64> {
+    let mut time = [0_u64; 2];
+    // SAFETY: the kernel fills one `struct timespec` of two 64-bit members.
+    let result = unsafe { syscall!(CLOCK_GETTIME, libc::CLOCK_TAI, time.as_mut_ptr()) };
+    let [seconds, nanoseconds] = time;
+    check(result).ok().map(|_| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds))
+}
+
 /// A buffer in .bss that is handed out once. Its pages cost nothing until they are written, unlike those of
 /// an array in a frame, each of which the compiler's stack probe touches.
 pub struct Once<const N: usize> {

@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use crate::error::{Decimal, Error};
 use crate::raw::{self, Arg, Clone, Errno, Fd, RawFd};
 use crate::stage;
+use crate::trace;
 
 /// What clone3 may answer to CLONE_INTO_CGROUP where a child outside of the cgroup is the way out.
 const CGROUP_REFUSED: [i32; 8] = [
@@ -55,7 +56,8 @@ pub fn child(
 ) -> Result<Spawned, Error> {
     let number = Decimal::of(socket.unsigned_abs().into());
     let number = CStr::from_bytes_with_nul(number.with_nul()).unwrap_or(c"");
-    let argv = [Arg::of(stage::CHILD), Arg::of(number), Arg::END];
+    let traced = if trace::is_on() { Arg::of(c"trace") } else { Arg::END };
+    let argv = [Arg::of(stage::CHILD), Arg::of(number), traced, Arg::END];
     let start = |how| raw::vfork_exec(how, flags, exe, c"", &argv);
 
     let mut into_cgroup = cgroup.is_some();
@@ -78,7 +80,10 @@ pub fn child(
         result = start(Clone::One);
     }
     match result {
-        Ok(Ok(started)) => Ok(Spawned { pid: started.pid, pidfd: started.pidfd, into_cgroup }),
+        Ok(Ok(started)) => {
+            trace::note(trace::CHILD_PID, started.pid.unsigned_abs().into());
+            Ok(Spawned { pid: started.pid, pidfd: started.pidfd, into_cgroup })
+        }
         Ok(Err(errno)) => Err(Error::system("execveat", b"own executable", errno)),
         Err(errno) => Err(Error::system("clone3", b"child", errno)),
     }

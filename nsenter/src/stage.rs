@@ -17,6 +17,7 @@ use crate::error::{Context, Error, Text};
 use crate::ids;
 use crate::raw::{self, Errno, Fd, Fds, Once, RawFd};
 use crate::sync::{Channel, Kind, silent};
+use crate::trace;
 
 /// argv[0] of the child. The kernel keeps 15 bytes of it as the process's name.
 pub const CHILD: &CStr = c"minirunc:[1:CHILD]";
@@ -48,6 +49,7 @@ static BOOT: Once<{ boot::MAX }> = Once::new();
 pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
     let channel = Channel::new(socket);
     if let Err(error) = child(&channel, name) {
+        trace::send(channel);
         let _ = channel.send_error(error.op(), error.subject(), error.errno().map(|errno| errno.0));
         raw::exit(1);
     }
@@ -63,6 +65,7 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     let message =
         channel.recv(BOOT.take().unwrap_or(&mut []), &mut fds)?.ok_or_else(|| silent(c"runtime"))?;
     let boot = Boot::parse(&message)?;
+    trace::mark(trace::BOOT);
     // What the child holds (descriptors, host credentials) is not for the processes in the namespaces that
     // it joins (CVE-2016-9962). Not before BOOT, or an ordinary user's runtime could not have set its oom_score_adj.
     raw::set_dumpable(false).context("prctl", b"PR_SET_DUMPABLE")?;
@@ -72,6 +75,9 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     let user = join(&boot, &fds)?;
     // The descriptors are close-on-exec, but no business of init's.
     drop(fds);
+    if boot.joins().next().is_some() {
+        trace::mark(trace::SETNS);
+    }
     if boot.namespaces & NEWUSER != 0 {
         let root = raw::euid() == 0;
         unshare(NEWUSER)?;
@@ -81,6 +87,7 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     }
     if user || boot.namespaces & NEWUSER != 0 {
         become_root()?;
+        trace::mark(trace::USER);
     }
     // Collapsed: the pid namespace was made by the clone3 that made this process.
     let made = NEWUSER | NEWCGROUP | if boot.collapsed { NEWPID } else { 0 };
@@ -88,6 +95,7 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     if let Some(file) = offsets {
         ids::write_offsets(&file, boot.monotonic, boot.boottime)?;
     }
+    trace::mark(trace::UNSHARE);
     if boot.collapsed { init(name) } else { fork(channel, name) }
 }
 
@@ -104,7 +112,10 @@ fn fork(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
         None => {
             drop(key);
             match raw::read(&gate, &mut [0]) {
-                Ok(1) => init(name),
+                Ok(1) => {
+                    trace::mark(trace::CLONE);
+                    init(name)
+                }
                 _ => Err(silent(CHILD)),
             }
         }

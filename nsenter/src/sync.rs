@@ -16,6 +16,7 @@
 //!        |<-------------------------- CONSOLE (+ master) -|   when there is a terminal
 //!        |<------------------------ LISTENER (+ its fd) -|   when the filter asks an agent; perhaps behind READY
 //!        | LISTENER_DONE ------------------------------>|
+//!        |<------------------------------------- MARKS -|   when asked for; with a gate before READY, else behind it
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
 //!        | LEAVE -------------------------------------->|   instead, where SETUP brought a gate: init waits there
@@ -40,6 +41,7 @@ use core::ffi::CStr;
 use crate::attr::{self, HEADER, Message, Writer};
 use crate::error::{Context, Error, OP, SUBJECT, Text};
 use crate::raw::{self, Errno, Fd, RawFd};
+use crate::trace;
 
 pub use crate::raw::{FDS, Fds};
 
@@ -83,6 +85,10 @@ pub enum Kind {
     ListenerDone = 0x21,
     /// The runtime leaves a created container, which is to wait at its gate.
     Leave = 0x1f,
+    /// When the stages' phases ended: see [`crate::trace`]. Nobody but it looks inside.
+    Marks = 0x22,
+    /// START from a runtime that wants marks.
+    StartTraced = 0x23,
 }
 
 /// Attribute types of PID and ERROR; a number is never used again for something else.
@@ -256,11 +262,18 @@ impl Channel {
 
     /// Waits for the next message, in the runtime. ERROR comes out as the error that it tells.
     pub fn answer(&self) -> Result<Answer, Error> {
+        const MARKS: u16 = Kind::Marks as u16;
         let mut buffer = [0; SMALL];
         let mut fds = Fds::default();
-        match self.recv(&mut buffer, &mut fds)? {
-            Some(message) => parse_answer(&message, &mut fds),
-            None => Ok(Answer::Closed),
+        loop {
+            match self.recv(&mut buffer, &mut fds)? {
+                Some(message) if message.kind == MARKS => trace::receive(&message)?,
+                Some(message) => return parse_answer(&message, &mut fds),
+                None => {
+                    trace::mark(trace::CLOSED);
+                    return Ok(Answer::Closed);
+                }
+            }
         }
     }
 
@@ -349,12 +362,19 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
         MAP_PLEASE => Ok(Answer::MapPlease),
         MOUNTS_PLEASE => Ok(Answer::MountsPlease),
         HOOKS_PLEASE => Ok(Answer::HooksPlease),
-        READY => Ok(Answer::Ready),
+        READY => {
+            trace::mark(trace::READY);
+            Ok(Answer::Ready)
+        }
         CONSOLE | LISTENER => {
             let fd = fds.take(0).ok_or_else(|| Error::refused("message", b"without its descriptor"));
             fd.map(if message.kind == CONSOLE { Answer::Console } else { Answer::Listener })
         }
-        PID => parse_pid(message).map(Answer::Pid).map_err(Error::from),
+        PID => {
+            let pid = parse_pid(message)?;
+            trace::note(trace::INIT_PID, pid.unsigned_abs().into());
+            Ok(Answer::Pid(pid))
+        }
         ERROR => Err(parse_error(message).unwrap_or_else(Error::from)),
         STEP => parse_error(message).map(Answer::Step).map_err(Error::from),
         _ => Err(Error::refused("message", b"not one that a stage sends")),

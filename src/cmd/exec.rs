@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use nsenter::attr::{Message, Writer};
 
 use super::lex::{Item, Parser, usage};
-use super::{Command, Globals, report};
+use super::{Command, Globals, report, trace};
 use crate::container::attend::Signals;
 use crate::container::exec::Order;
 use crate::container::{Container, id, pid_file};
@@ -36,7 +36,8 @@ pub const COMMAND: Command = Command {
     console-socket PATH: send the terminal there\n\
     pidfd-socket PATH: send a pidfd of the process there\n\
     process-label LABEL: another SELinux context\n\
-    apparmor PROFILE: another AppArmor profile\n",
+    apparmor PROFILE: another AppArmor profile\n\
+    trace FILE: write when each phase began and how long it took (-: a table)\n",
     run,
 };
 
@@ -68,7 +69,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
     let cgroups = sys::memory::anonymous(GIVEN).context("mmap", "arguments")?;
     let mut cgroups = Writer::new(cgroups, 0);
     let mut options = Options::default();
-    let id = parse(parser, &mut options, &mut given, &mut cgroups)?;
+    let id = parse(globals, parser, &mut options, &mut given, &mut cgroups)?;
     super::run::check_open(options.preserve_fds)?;
     let (uid, gid) = options.user.map_or(Ok((None, None)), user)?;
     let pid_file = options.pid_file.map(pid_file::locate).transpose()?;
@@ -113,6 +114,7 @@ fn exec(globals: &Globals, order: &Order<'_>) -> Result<u8> {
 
 /// The lists go into messages of their own, `given` and `cgroups`.
 fn parse(
+    globals: &Globals,
     parser: Parser,
     options: &mut Options,
     given: &mut Writer<'_>,
@@ -125,6 +127,7 @@ fn parse(
         match item {
             Item::Flag("process", value) => options.process = Some(value),
             Item::Flag("pid-file", value) => options.pid_file = Some(value),
+            Item::Flag("trace", path) => trace::begin(globals, path),
             Item::Flag("process-label", value) => given.string(kind::SELINUX_LABEL, value),
             Item::Flag("apparmor", value) => given.string(kind::APPARMOR_PROFILE, value),
             Item::Flag("cwd", value) => cwd = Some(value),

@@ -19,6 +19,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod trace;
 mod update;
 
 use core::cell::Cell;
@@ -89,6 +90,8 @@ pub struct Globals {
     environment: Strings,
     /// Records that wait until it is known that they are not to stand beside an error.
     warnings: Cell<Option<Into<'static>>>,
+    /// Where the phases are written.
+    trace: Cell<Option<&'static CStr>>,
 }
 
 /// Carries a command line out. The status to exit with.
@@ -101,6 +104,7 @@ pub fn main(arguments: Strings, environment: Strings) -> u8 {
         cgroups_disabled: false,
         environment,
         warnings: Cell::new(None),
+        trace: Cell::new(None),
     };
     let ensured = sys::stdio::ensure().context("open", "/dev/null");
     match ensured.and_then(|()| dispatch(&mut globals, arguments)) {
@@ -138,7 +142,11 @@ fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
         return Err(usage(format_args!("No help topic for '{}'", shown(verb))));
     };
     report::step(globals, command.name);
-    match (command.run)(globals, Parser::new(arguments, command.flags)) {
+    let done = (command.run)(globals, Parser::new(arguments, command.flags));
+    if let Some(path) = globals.trace.get() {
+        trace::write(path).unwrap_or_else(|error| report::warning(globals, &error));
+    }
+    match done {
         Err(error) if error.op() == lex::HELP => help::about(Some(verb)),
         done => done,
     }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::lex::{Item, Parser, usage};
 use super::output::Output;
-use super::{Command, Globals, report};
+use super::{Command, Globals, report, trace};
 use crate::container::attend::Signals;
 use crate::container::launch::{Order, translate};
 use crate::container::store::Store;
@@ -37,7 +37,8 @@ macro_rules! of_create {
         no-pivot: move the root instead of pivot_root\n\
         no-new-keyring: keep the caller's session keyring\n\
         preserve-fds N: pass N more descriptors, from 3 on\n\
-        detach,d: leave it running\n"
+        detach,d: leave it running\n\
+        trace FILE: write when each phase began and how long it took (-: a table)\n"
     };
 }
 
@@ -74,7 +75,7 @@ struct Options {
 
 /// `run`, or as far as `create` goes: there the process waits for `start`.
 pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
-    let options = parse(parser)?;
+    let options = parse(globals, parser)?;
     let listen_fds = listen_fds(globals);
     // Before anything is opened: these numbers are the caller's.
     let kept = options.preserve_fds.saturating_add(listen_fds);
@@ -143,7 +144,7 @@ fn refusal(globals: &Globals, error: &Error) -> u8 {
     }
 }
 
-fn parse(mut parser: Parser) -> Result<Options> {
+fn parse(globals: &Globals, mut parser: Parser) -> Result<Options> {
     let mut options = Options::default();
     while let Some(item) = parser.advance()? {
         match item {
@@ -157,6 +158,7 @@ fn parse(mut parser: Parser) -> Result<Options> {
             Item::Switch("no-pivot", on) => options.no_pivot = on,
             Item::Switch("no-new-keyring", on) => options.no_new_keyring = on,
             Item::Switch("dry-run", on) => options.dry_run = on,
+            Item::Flag("trace", path) => trace::begin(globals, path),
             Item::Flag("console-socket", value) => options.console_socket = Some(value),
             Item::Flag("pidfd-socket", value) => options.pidfd_socket = Some(value),
             Item::Flag(..) | Item::Switch(..) => {}

@@ -11,6 +11,7 @@ use super::notify::Notify;
 use crate::error::{Context, Error, Result};
 use crate::sys;
 use crate::terminal::relay::Relay;
+use crate::trace;
 
 /// Signals that are blocked and come out of a descriptor. Taken before the container is made, so that none is lost.
 pub struct Signals(OwnedFd);
@@ -105,6 +106,7 @@ impl Container<'_> {
         if status.is_some() {
             // Its pid means nobody any more.
             self.init = None;
+            trace::mark(trace::ENDED);
         }
         Ok(status)
     }

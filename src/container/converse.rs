@@ -18,7 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::plan::mount::Mount;
 use crate::plan::{self, Noun, hook, kind};
 use crate::terminal::relay;
-use crate::{hooks, limits, net, sys};
+use crate::{hooks, limits, net, sys, trace};
 
 /// The socketpair: our end close-on-exec, the child's inherited.
 pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
@@ -122,12 +122,14 @@ impl Container<'_> {
                 }
                 Answer::MountsPlease => self.lend_mounts(channel)?,
                 Answer::HooksPlease => {
+                    trace::mark(trace::ASKED);
                     if let Some(init) = &self.init {
                         net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
                         resctrl::enter(&self.plan, init.pid)?;
                     }
                     self.run_hooks(hook::PRESTART, b"creating")?;
                     self.run_hooks(hook::CREATE_RUNTIME, b"creating")?;
+                    trace::mark(trace::HOOKED);
                     channel.send_simple(Kind::HooksDone)?;
                 }
                 Answer::Step(step) => warn(&step.into()),

@@ -15,6 +15,7 @@ use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::plan::{self, Plan, hook, kind};
+use crate::trace;
 
 /// How long a killed process may take to end, in seconds.
 const PATIENCE: i64 = 10;
@@ -77,8 +78,10 @@ impl<'a> Container<'a> {
         let locked = self.entry.lock();
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
+        trace::mark(trace::UNGROUPED);
         let groups = resctrl::remove(&self.plan, self.resctrl);
         let forgotten = self.store.remove(self.id, self.entry);
+        trace::mark(trace::FORGOTTEN);
         let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), None, &mut |error| {
             warn(&error);
             Ok(())

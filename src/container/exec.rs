@@ -28,7 +28,7 @@ use crate::plan::scheduling::ExecAffinity;
 use crate::plan::{self, Plan, kind, translate};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
-use crate::{limits, sys};
+use crate::{limits, sys, trace};
 
 /// What the command asks for.
 pub struct Order<'a> {
@@ -80,7 +80,9 @@ impl<'a> Container<'a> {
             return Err(Error::refused("paused", reason));
         }
         container.entry.unlock()?;
+        trace::mark(trace::LOADED);
         let message = container.describe(order, warn)?;
+        trace::mark(trace::TRANSLATED);
         // The container's own plan has been asked for all that is in it.
         let stored = core::mem::replace(&mut container.plan, Plan::new(parse(message)?));
         let sockets = sockets(&container.plan, order.foreground, order.sockets)?;
@@ -154,6 +156,7 @@ impl<'a> Container<'a> {
             scheduling::affinity(None, initial)?;
         }
         let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
+        trace::mark(trace::SEALED);
         let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
         let mut other = None;
         let child = spawn::child(
@@ -167,6 +170,7 @@ impl<'a> Container<'a> {
             },
         )?;
         drop((theirs, sealed, other));
+        trace::mark(trace::SPAWNED);
         self.init = Some(Init { pid: child.pid, pidfd: sys::descriptor::adopt(child.pidfd) });
         if limited {
             rlimit::raise(&self.plan, child.pid)?;
@@ -183,6 +187,7 @@ impl<'a> Container<'a> {
             resctrl::enter(stored, child.pid)?;
         }
         self.hand_process(channel, message, order, prioritised)?;
+        trace::mark(trace::HANDED);
         self.hear(channel, collapsed, stored, init.pid, warn)
     }
 

@@ -20,6 +20,7 @@ use super::store::{Entry, GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, socket};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, hook};
+use crate::trace;
 
 /// Makes the gate, under its hidden name.
 pub fn make(entry: &Entry) -> Result<OwnedFd> {
@@ -45,8 +46,11 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     }
     container.entry.unlink(GATE)?;
     let (ours, theirs) = channel()?;
+    trace::mark(trace::LOADED);
     let mut knock = [0; HEADER];
-    let knock = Writer::new(&mut knock, Kind::Start as u16).finish().map_err(plan::broken)?;
+    let kind = if trace::is_on() { Kind::StartTraced } else { Kind::Start };
+    let knock = Writer::new(&mut knock, kind as u16).finish().map_err(plan::broken)?;
+    trace::know(container.init.as_ref().map_or(0, |init| init.pid));
     Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
     drop(theirs);
     container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, false, warn)?;

@@ -28,7 +28,7 @@ use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::{Document, Node};
-use crate::{hooks, limits, seccomp, sys};
+use crate::{hooks, limits, seccomp, sys, trace};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -73,7 +73,9 @@ pub fn translate(
     warn: &mut dyn FnMut(&Error),
 ) -> Result<&'static [u8]> {
     let text = config::read(order.bundle)?;
+    trace::mark(trace::CONFIG);
     let document = Document::parse(config::NAME, text)?;
+    trace::mark(trace::PARSED);
     let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
     let (memory, scratch) = memory.split_at_mut(limits::PLAN);
     let seccomp = document.root().at("linux")?.at("seccomp")?;
@@ -114,7 +116,9 @@ pub(super) fn sockets(
 /// `linux.seccomp`, compiled.
 fn filter(node: &Node<'_>) -> Result<Option<seccomp::Filter<'static>>> {
     let memory = sys::memory::anonymous(seccomp::Work::SIZE).context("mmap", "seccomp")?;
-    seccomp::Work::place(memory).map_or(Ok(None), |work| seccomp::compile(node, work))
+    let filter = seccomp::Work::place(memory).map_or(Ok(None), |work| seccomp::compile(node, work));
+    trace::mark(trace::FILTER);
+    filter
 }
 
 /// Whether the caller is an ordinary user.
@@ -146,9 +150,11 @@ impl<'a> Container<'a> {
             notify = Some(path);
         }
         let message = translate(order, notify.as_ref(), warn)?;
+        trace::mark(trace::TRANSLATED);
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;
+        trace::mark(trace::STATE);
         let mut container = Self {
             store,
             id: order.id,
@@ -181,6 +187,7 @@ impl<'a> Container<'a> {
     ) -> Result<()> {
         // The state comes first, so that whatever follows can be found and cleaned up.
         let file = self.entry.write_plan(message)?;
+        trace::mark(trace::STORED);
         if let Some(address) = order.notify {
             self.entry.make_notify()?;
             if !order.gated {
@@ -197,7 +204,9 @@ impl<'a> Container<'a> {
             self.tell_ungrantable(warn)?;
         }
         let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
+        trace::mark(trace::SEALED);
         self.cgroups = self.find_cgroups()?;
+        trace::mark(trace::FOUND);
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
         let unified = self.cgroups.as_ref().is_some_and(|cgroups| cgroups.mode() == Mode::V2);
         if unified {
@@ -216,6 +225,7 @@ impl<'a> Container<'a> {
             || None,
         )?;
         drop((theirs, sealed));
+        trace::mark(trace::SPAWNED);
         let late = directory.is_some() && !child.into_cgroup;
         // In the words that runc's own tests look for.
         order.tell(warn, "nsexec container setup");
@@ -238,12 +248,15 @@ impl<'a> Container<'a> {
             cgroups.enter(child_pid.unsigned_abs())?;
         }
         order.tell(warn, "cgroups");
+        trace::mark(trace::LIMITED);
         if boot.maps {
             self.map(channel, child_pid, order)?;
             order.tell(warn, "id maps");
+            trace::mark(trace::MAPPED);
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
         self.hand_over(order, channel, (directory.is_some(), prioritised), file.as_fd(), message)?;
+        trace::mark(trace::HANDED);
         // Init is there.
         let born = boot.collapsed || prioritised;
         if born {
@@ -340,7 +353,9 @@ impl<'a> Container<'a> {
     pub(super) fn remember(&self) -> Result<()> {
         match &self.init {
             Some(init) => {
-                Record::new(Identity::of(init.pid, init.pidfd.as_fd())?).store(&self.entry, self.id)
+                Record::new(Identity::of(init.pid, init.pidfd.as_fd())?).store(&self.entry, self.id)?;
+                trace::mark(trace::REMEMBERED);
+                Ok(())
             }
             None => Ok(()),
         }

@@ -17,7 +17,7 @@ use crate::plan::{Plan, hook, kind};
 use crate::sys::descriptor;
 use crate::sys::process::{self, Vector};
 use crate::text::shown;
-use crate::{hooks, net, rootfs};
+use crate::{hooks, net, rootfs, trace};
 
 /// Makes everything that `setup` and `plan` ask for, and becomes the container's process.
 pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -> Result<Infallible> {
@@ -30,7 +30,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
     enter_cgroups(&setup, &mut fds)?;
     scheduling::unbind();
-    step("in the cgroups");
+    step(trace::CGROUPS);
     if plan.makes(libc::CLONE_NEWCGROUP)? {
         process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
     }
@@ -39,6 +39,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rustix::process::setsid().context("setsid", "")?;
     join_keyring(&plan)?;
     name_host(&plan)?;
+    trace::mark(trace::NAMED);
     if plan.makes(libc::CLONE_NEWNET)? {
         net::link::up(c"lo")?;
     }
@@ -48,19 +49,21 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         oom::adjust(None, score)?;
     }
 
-    step("in a session, with a keyring and a name");
+    step(trace::SESSION);
     let root = rootfs::isolate(&plan)?;
+    trace::mark(trace::ROOT);
     // What only the runtime can prepare; in our mounts, which have to be our own first.
     let mut lent = Fds::default();
     if setup.has(kind::ASK_MOUNTS)? {
         channel.send_simple(Kind::MountsPlease)?;
         lent = channel.expect_mounts()?;
+        trace::mark(trace::LENT);
     }
     let mut lent = (0..).map_while(|index| lent.take(index)).map(descriptor::adopt);
     rootfs::mounts(&root, &plan, &setup, &mut lent)?;
-    step("mounts");
+    step(trace::LATE);
     rootfs::devices(&root, &plan)?;
-    step("devices");
+    step(trace::DEVICES);
     // Everything is there and the host's files still in reach: the place of the hooks in runtime-spec's lifecycle.
     if setup.has(kind::ASK_HOOKS)? {
         channel.send_simple(Kind::HooksPlease)?;
@@ -71,14 +74,14 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     run_hooks(hook::CREATE_CONTAINER, &plan, "creating", inherited, None)?;
     // After the hooks, which may bring the interface that a parameter is about.
     sysctl::apply(&plan, procfs.as_ref())?;
-    step("createContainer hooks and kernel parameters");
+    step(trace::HOOKS);
 
     rootfs::enter(root, &plan)?;
-    step("in the root");
+    step(trace::PIVOT);
     // Before the root becomes read-only: /dev/console may have to be made.
     open_console(channel, &plan, &setup, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
-    step("console, masked and read-only paths");
+    step(trace::PATHS);
 
     let added = environment::added(&plan, &setup, user.uid)?;
     if !setup.has(kind::PRIORITIES)? {
@@ -86,10 +89,14 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
-    step("user, rights and limits of the process");
+    step(trace::PROCESS);
+    let gated = setup.has(kind::GATE)?;
+    if gated {
+        trace::send(channel);
+    }
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
-    if setup.has(kind::GATE)? {
+    if gated {
         gate::wait(channel, fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?;
     }
     // The hooks of the container's own are under it, too.

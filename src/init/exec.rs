@@ -15,6 +15,7 @@ use crate::plan::process::User;
 use crate::plan::scheduling::ExecAffinity;
 use crate::plan::{Plan, kind};
 use crate::sys::descriptor;
+use crate::trace;
 
 /// Becomes the process that `plan` describes, in the container that is around us.
 pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -> Result<Infallible> {
@@ -23,6 +24,7 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     // cgroups' files, and nothing else. execve(2) ends it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
     enter_cgroups(&setup, &mut tasks)?;
+    step(trace::CGROUPS);
     // What entering a cpuset has set is replaced, so not before.
     match plan.one::<ExecAffinity<'_>>()? {
         None => scheduling::unbind(),
@@ -39,7 +41,7 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
         scheduling::prioritise(None, &plan)?;
     }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false, channel)?;
-    step("user, rights and limits of the process");
+    step(trace::PROCESS);
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
     seccomp::load_late(&plan, channel)?;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::sys::{descriptor, signalfd};
+use crate::trace;
 
 /// Signals that end no process which does not catch them (signal(7)): bit n-1 is signal n.
 const HARMLESS: u64 = bits(&[
@@ -18,6 +19,9 @@ const HARMLESS: u64 = bits(&[
     libc::SIGURG,
     libc::SIGWINCH,
 ]);
+
+const START: u16 = Kind::Start as u16;
+const START_TRACED: u16 = Kind::StartTraced as u16;
 
 const fn bits(signals: &[i32]) -> u64 {
     let (mut set, mut at) = (0, 0);
@@ -53,7 +57,14 @@ pub fn wait(channel: Channel, gate: Option<Fd>) -> Result<()> {
         }
     }
     let mut fds = Fds::default();
-    channel.expect(Kind::Start, &mut fds)?;
+    match channel.recv_header(&mut fds)?.map(|header| header.kind) {
+        Some(START) => {}
+        Some(START_TRACED) => {
+            trace::begin();
+            trace::mark(trace::GATE);
+        }
+        _ => return Err(silent(c"start").into()),
+    }
     let socket = fds.take(0).ok_or_else(|| silent(c"start"))?;
     descriptor::replace(channel.as_raw(), &descriptor::adopt(socket)).context("dup3", "gate")?;
     // START was the decision: should who sent it be gone, there is nobody to tell, and the process runs all the same.

@@ -22,12 +22,14 @@ use crate::error::{Context, Error, Result, STEP};
 use crate::limits;
 use crate::plan::{Plan, kind};
 use crate::sys::memory;
+use crate::trace;
 
 /// The program's part as a stage, with `socket` inherited and `name` its argv[0]. Comes back only when it has
 /// failed, with the status to exit with; the runtime knows why.
 pub fn main(socket: i32, name: &mut [u8]) -> u8 {
     let channel = stage::enter(socket, name);
     let Err(error) = begin(channel);
+    trace::send(channel);
     // When this fails as well, the runtime is gone and there is nobody to tell.
     let _ = channel.send_error(error.op(), error.subject(), error.errno().map(|errno| errno.raw_os_error()));
     1
@@ -41,8 +43,7 @@ fn begin(channel: Channel) -> Result<Infallible> {
     if setup.has(kind::DEBUG)? {
         LISTENER.store(channel.as_raw(), Ordering::Relaxed);
     }
-    // In the words that runc's own tests look for, as is the last one.
-    step("child process in init()");
+    step(trace::PLAN);
     let list = if setup.has(kind::EXEC)? { exec::exec } else { create::create };
     list(channel, setup, tasks, plan)
 }
@@ -50,12 +51,13 @@ fn begin(channel: Channel) -> Result<Infallible> {
 /// The socket, when somebody listens there to the steps.
 static LISTENER: AtomicI32 = AtomicI32::new(-1);
 
-/// Tells that a step of a list is done, with `--debug`.
-fn step(done: &str) {
+/// A step of a list is done: marks it, and tells it with `--debug`.
+fn step(done: u8) {
+    trace::mark(done);
     let socket = LISTENER.load(Ordering::Relaxed);
     if socket >= 0 {
         // Who does not listen any more does not keep us from the next one.
-        let _ = Channel::new(socket).send_step(STEP, done);
+        let _ = Channel::new(socket).send_step(STEP, trace::name(done));
     }
 }
 

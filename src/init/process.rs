@@ -15,6 +15,7 @@ use crate::plan::process::{Capabilities, User};
 use crate::plan::{Plan, kind};
 use crate::sys::process::Vector;
 use crate::text::PathBuf;
+use crate::trace;
 
 /// All but the program's start is done.
 pub struct Process<'a> {
@@ -78,7 +79,8 @@ impl<'a> Process<'a> {
             .unwrap_or(0)
             .saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
         execute::close_all_but(kept, channel.as_raw());
-        super::step("init: closing the pipe to signal completion");
+        super::step(trace::LAST);
+        trace::send(channel);
         Err(execute::execute(&self.program, &self.argv, &self.envp))
     }
 }

@@ -8,6 +8,7 @@ use crate::confine::capability;
 use crate::error::{Context, Result};
 use crate::plan::{self, Plan, kind};
 use crate::sys;
+use crate::trace;
 
 /// While the right to do it is there: without no_new_privs that is CAP_SYS_ADMIN, which the process may not have. Whatever follows
 /// is under the filter already, as with runc.
@@ -28,6 +29,8 @@ pub fn load_late(plan: &Plan<'_>, channel: Channel) -> Result<()> {
 fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
     let Some(program) = plan.all(kind::SECCOMP).next().transpose()? else { return Ok(()) };
     let flags = plan.u32(kind::SECCOMP_FLAGS)?.unwrap_or(0);
+    // From here on a call for the time may be one call too many.
+    trace::send(channel);
     let listener = sys::seccomp::load(program.bytes(), flags).context("seccomp", "linux.seccomp")?;
     let Some(listener) = listener else { return Ok(()) };
     // The one call that nobody could allow yet. From then on there is somebody to answer, also for what we do.

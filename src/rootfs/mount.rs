@@ -10,11 +10,11 @@ use super::filesystem::{self, Filesystem};
 use super::resolve::{self, Missing};
 use super::{Root, call, cgroup, copy, pivot};
 use crate::error::{Context, Error, Result};
-use crate::limits;
 use crate::plan::mount::{Mount, NO_BIND, RBIND};
 use crate::plan::{Plan, kind};
 use crate::sys::mount::{self as sys, Attributes, Reach};
 use crate::text::{short, shown};
+use crate::{limits, trace};
 
 /// All atime values share one field of the attributes; changing it means clearing it first (mount_setattr(2)).
 const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
@@ -50,7 +50,10 @@ pub fn mounts(root: &Root<'_>, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>
         };
     }
     let mut late_mounts = Late::new();
-    plan.each::<Mount<'_>>().try_for_each(|mount| one(root, &mount?, setup, lent, &mut late_mounts))?;
+    for mount in plan.each::<Mount<'_>>() {
+        one(root, &mount?, setup, lent, &mut late_mounts)?;
+        trace::mark(trace::MOUNT);
+    }
     late_mounts
         .iter()
         .try_for_each(|mount| call::set_attributes(mount, Reach::One, &Attributes::READ_ONLY, c"tmpfs"))

@@ -4,6 +4,8 @@
 
 use core::ffi::{CStr, c_char};
 
+use nsenter::trace;
+
 /// A vector of strings that ends in a null pointer.
 #[derive(Clone, Copy)]
 pub struct Strings {
@@ -22,6 +24,10 @@ impl Strings {
     pub fn stage(mut self) -> Option<(i32, &'static mut [u8])> {
         let name = self.next().filter(|name| *name == nsenter::stage::CHILD)?;
         let socket = self.next()?.to_str().ok()?.parse().ok()?;
+        if self.next().is_some() {
+            trace::begin();
+            trace::mark(trace::EXEC);
+        }
         // SAFETY: argv lies on our own stack, is writable, and nobody holds another reference to its first string.
         let bytes =
             unsafe { core::slice::from_raw_parts_mut(name.as_ptr().cast_mut().cast(), name.count_bytes()) };

@@ -44,4 +44,5 @@ mod sockets;
 mod spec;
 mod subgroup;
 mod terminal;
+mod trace;
 mod update;
