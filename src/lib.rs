@@ -15,6 +15,7 @@ pub mod init;
 pub mod limits;
 pub mod net;
 pub mod oci;
+pub mod pid1;
 pub mod plan;
 pub mod rootfs;
 pub mod seccomp;

@@ -66,6 +66,9 @@ pub const SETUP: usize = HIERARCHIES * 3 * PATH;
 /// it some more. Only those in use cost memory.
 pub const PATHS: usize = 128;
 
+/// Bundles that the machine's first process runs: /proc/cmdline, 4 KB at most, does not name many more.
+pub const BUNDLES: usize = 16;
+
 /// Bytes of all containers' names together, and of the rows that `list` shows: tens of thousands of containers.
 pub const NAMES: usize = 64 << 20;
 

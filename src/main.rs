@@ -7,7 +7,7 @@
 use core::ffi::{c_char, c_int};
 
 use minirunc::sys::arguments::Strings;
-use minirunc::{cmd, init};
+use minirunc::{cmd, init, pid1};
 
 // Nothing else asks for musl, whose start-up code calls `main`.
 #[link(name = "c", kind = "static", modifiers = "-bundle")]
@@ -26,7 +26,7 @@ extern "C" fn main(
     let (arguments, environment) = unsafe { (Strings::new(arguments), Strings::new(environment)) };
     let status = match arguments.stage() {
         Some((socket, name)) => init::main(socket, name),
-        None => cmd::main(arguments, environment),
+        None => cmd::main(pid1::main(arguments, environment), environment),
     };
     status.into()
 }

@@ -38,11 +38,12 @@ const BOOTSTRAP: &[&str] = &["sys", "init", "container", "main", "trace"];
 
 /// A word of the code, and the modules that may use it. `sys` is always one: its gates are what the words name.
 const PLACES: &[(&str, &[&str])] = &[
-    // The process's own program; a hook is a program too, in a child of its own.
-    ("execve(", &["init", "hooks"]),
+    // A program of its own: the process's, a hook's in a child, and the shell of a machine that was told no bundle.
+    ("execve(", &["init", "hooks", "pid1"]),
     ("execveat(", &["init"]),
     // A child made for one step, such as a failed hook's, has nobody to return to.
-    ("process::exit(", &["main", "hooks", "container"]),
+    // A reaper exits as who it stands in front of.
+    ("process::exit(", &["main", "hooks", "container", "init", "pid1"]),
     ("exit_group(", &["main"]),
     // The terminal's relay passes the process's bytes on; it prints nothing.
     ("stdout()", &["cmd", "terminal"]),
@@ -175,7 +176,7 @@ fn a_misplaced_effect_is_found() {
         ["container uses execve("]
     );
     assert_eq!(found("src/cgroup/v1.rs", "fn f() { write(stdout(), b) }"), ["cgroup uses stdout()"]);
-    assert_eq!(found("src/init/create.rs", "fn f() { sys::process::exit(1) }"), ["init uses process::exit("]);
+    assert_eq!(found("src/net/link.rs", "fn f() { sys::process::exit(1) }"), ["net uses process::exit("]);
     assert_eq!(found("src/init/create.rs", "fn f() { sys::execve(p, a, e); }"), [""; 0]);
     assert_eq!(found("src/cgroup/v1.rs", "fn my_execve(p: P) {} // execve("), [""; 0]);
 }

@@ -36,6 +36,7 @@ macro_rules! of_create {
         pid-file FILE: write the pid of its process there\n\
         no-pivot: move the root instead of pivot_root\n\
         no-new-keyring: keep the caller's session keyring\n\
+        init: a reaper of ours, which forwards signals, before the process\n\
         preserve-fds N: pass N more descriptors, from 3 on\n\
         detach,d: leave it running\n\
         trace FILE: write when each phase began and how long it took (-: a table)\n"
@@ -70,6 +71,7 @@ struct Options {
     no_pivot: bool,
     no_new_keyring: bool,
     dry_run: bool,
+    init: bool,
     preserve_fds: u32,
 }
 
@@ -92,6 +94,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
+        reaper: options.init,
         listen_fds,
         listen_names: globals.environment.variable("LISTEN_FDNAMES"),
         notify: globals.notify(),
@@ -159,6 +162,7 @@ fn parse(globals: &Globals, mut parser: Parser) -> Result<Options> {
             Item::Switch("no-new-keyring", on) => options.no_new_keyring = on,
             Item::Switch("dry-run", on) => options.dry_run = on,
             Item::Flag("trace", path) => trace::begin(globals, path),
+            Item::Switch("init", on) => options.init = on,
             Item::Flag("console-socket", value) => options.console_socket = Some(value),
             Item::Flag("pidfd-socket", value) => options.pidfd_socket = Some(value),
             Item::Flag(..) | Item::Switch(..) => {}

@@ -41,6 +41,13 @@ pub fn raise() -> Result<()> {
     thread::set_capabilities(None, sets).context("capset", "")
 }
 
+/// Keeps of what is permitted only these.
+pub fn shed(kept: CapabilitySet) -> Result<()> {
+    let held = thread::capabilities(None).context("capget", "")?.permitted & kept;
+    let sets = CapabilitySets { effective: held, permitted: held, inheritable: CapabilitySet::empty() };
+    thread::set_capabilities(None, sets).context("capset", "")
+}
+
 /// Sets the other four. What cannot be granted is left out: an old kernel, or a caller who lacks it, is no reason to fail
 /// (config.md, "capabilities"); [`ungrantable`] tells beforehand what that will be.
 pub fn apply(wanted: &Capabilities) -> Result<()> {

@@ -4,11 +4,12 @@ use rustix::event::PollFd;
 use rustix::event::{PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitOptions, wait};
 
 use super::Container;
 use super::notify::Notify;
 use crate::error::{Context, Error, Result};
+use crate::init::reaper::exit_status;
 use crate::sys;
 use crate::terminal::relay::Relay;
 use crate::trace;
@@ -123,13 +124,4 @@ impl Container<'_> {
     pub fn ran_out_of_memory(&self) -> bool {
         self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0)
     }
-}
-
-/// As a shell tells it: 128 and more for a signal.
-fn exit_status(status: WaitStatus) -> u8 {
-    let code = match status.terminating_signal() {
-        Some(signal) => 128 + signal,
-        None => status.exit_status().unwrap_or(0),
-    };
-    u8::try_from(code).unwrap_or(u8::MAX)
 }

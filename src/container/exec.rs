@@ -112,6 +112,7 @@ impl<'a> Container<'a> {
                     no_pivot: false,
                     no_new_keyring: false,
                     preserve_fds: order.changes.preserve_fds,
+                    reaper: false,
                     notify: None,
                     cgroups_disabled: false,
                     rootless: is_rootless(),

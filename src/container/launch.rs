@@ -40,6 +40,8 @@ pub struct Order<'a> {
     pub no_pivot: bool,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
+    /// `--init`: a reaper of ours is the first process.
+    pub reaper: bool,
     /// LISTEN_FDS meant for us (sd_listen_fds(3)): this many from 3 on reach the process.
     pub listen_fds: u32,
     /// LISTEN_FDNAMES for those.
@@ -86,6 +88,7 @@ pub fn translate(
         no_pivot: order.no_pivot,
         no_new_keyring: order.no_new_keyring,
         preserve_fds: order.preserve_fds,
+        reaper: order.reaper,
         notify: notify.map(PathBuf::as_cstr),
         cgroups_disabled: order.cgroups_disabled,
         rootless: is_rootless(),

@@ -74,7 +74,7 @@ pub fn close_all_but(kept: u32, socket: i32) {
     close(first.max(socket.saturating_add(1)), u32::MAX);
 }
 
-fn close(first: u32, last: u32) {
+pub(super) fn close(first: u32, last: u32) {
     if first > last {
         return;
     }

@@ -9,6 +9,7 @@ mod exec;
 mod execute;
 mod gate;
 mod process;
+pub mod reaper;
 mod seccomp;
 mod steps;
 

@@ -1,6 +1,8 @@
 //! The second half of every list: what was root in the container becomes the process, and runs its program.
 
 use core::convert::Infallible;
+use core::ffi::CStr;
+use core::fmt::Write;
 
 use nsenter::sync::Channel;
 use rustix::fd::OwnedFd;
@@ -8,7 +10,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use super::environment::Added;
-use super::{cwd, environment, execute, seccomp};
+use super::{cwd, environment, execute, reaper, seccomp};
 use crate::confine::{capability, label, rlimit, scheduling, user};
 use crate::error::{Context, Result};
 use crate::plan::process::{Capabilities, User};
@@ -72,15 +74,24 @@ impl<'a> Process<'a> {
         &self.envp
     }
 
-    /// Closes what was not asked for and runs the program. Comes back on failure only.
-    pub fn execute(&self, plan: &Plan<'_>, setup: &Plan<'_>, channel: Channel) -> Result<Infallible> {
-        let kept = setup
-            .u32(kind::LISTEN_FDS)?
-            .unwrap_or(0)
-            .saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
+    /// Closes what was not asked for and runs the program, behind a reaper if there is to be one. Comes back on failure only.
+    pub fn execute(self, plan: &Plan<'_>, setup: &Plan<'_>, channel: Channel) -> Result<Infallible> {
+        let (mut envp, mut listener) = (self.envp, PathBuf::new());
+        let passed = setup.u32(kind::LISTEN_FDS)?.unwrap_or(0);
+        if plan.has(kind::REAPER)? {
+            // The rights, limits and filter of the process are the reaper's, too: what gets hold of it has gained nothing.
+            reaper::stand_in_front()?;
+            if passed > 0 {
+                // It was meant for who is the reaper now.
+                let _ = write!(listener, "LISTEN_PID={}", rustix::process::getpid().as_raw_pid());
+                let same = |text: &CStr| text.to_bytes().starts_with(b"LISTEN_PID=");
+                envp.put(listener.as_cstr(), same).context("execve", "environment")?;
+            }
+        }
+        let kept = passed.saturating_add(plan.u32(kind::PRESERVE_FDS)?.unwrap_or(0));
         execute::close_all_but(kept, channel.as_raw());
         super::step(trace::LAST);
         trace::send(channel);
-        Err(execute::execute(&self.program, &self.argv, &self.envp))
+        Err(execute::execute(&self.program, &self.argv, &envp))
     }
 }

@@ -45,6 +45,8 @@ pub mod kind {
     pub const DOMAINNAME: u16 = 14;
     pub const SYSCTL: u16 = 15;
     pub const NET_DEVICE: u16 = 16;
+    /// A reaper of ours is the first process.
+    pub const REAPER: u16 = 19;
     // What it sees.
     pub const ROOT: u16 = 20;
     pub const MOUNT: u16 = 21;

@@ -27,7 +27,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use device::{console, devices};
 pub use mask::seal;
 pub use mount::mounts;
-pub use pivot::{enter, isolate};
+pub use pivot::{enter, isolate, leave_first};
 
 /// The container's root, seen from outside.
 pub struct Root<'a> {

@@ -87,6 +87,19 @@ pub fn enter(root: Root<'_>, plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Lays a mount of the kernel's own first root over it and goes there, for the machine's first process: from that,
+/// [`enter`] can pivot away, and leaves nothing of the host's mounts behind.
+pub fn leave_first() -> Result<()> {
+    let first = call::open(CWD, c"/", DIRECTORY)?;
+    if !is_first(&first) {
+        return Ok(());
+    }
+    let over = call::copy(&first, Reach::Tree, c"/")?;
+    call::attach(&over, &first, c"/")?;
+    rustix::process::fchdir(&over).context("fchdir", "/")?;
+    rustix::process::chroot(c".").context("chroot", "/")
+}
+
 fn config<'a>(plan: &Plan<'a>) -> Result<plan::root::Root<'a>> {
     plan.one()?.ok_or_else(|| Error::refused("plan", "no root"))
 }

@@ -6,6 +6,8 @@ use core::ffi::{CStr, c_char};
 
 use nsenter::trace;
 
+use super::process::Vector;
+
 /// A vector of strings that ends in a null pointer.
 #[derive(Clone, Copy)]
 pub struct Strings {
@@ -41,6 +43,12 @@ impl Strings {
             CStr::from_bytes_with_nul(rest).ok()
         };
         self.into_iter().find_map(is_it)
+    }
+}
+
+impl From<Vector<'static>> for Strings {
+    fn from(vector: Vector<'static>) -> Self {
+        Self { next: vector.as_ptr() }
     }
 }
 

@@ -87,7 +87,7 @@ impl<'a> Vector<'a> {
             .map(|&at| unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance(at)) })
     }
 
-    fn as_ptr(&self) -> *const *const c_char {
+    pub(super) fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr().cast()
     }
 }

@@ -20,6 +20,7 @@ mod features;
 mod hooks;
 mod idmap;
 mod inherit;
+mod init;
 mod kill;
 mod killed;
 mod labels;

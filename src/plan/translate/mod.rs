@@ -53,6 +53,8 @@ pub struct Request<'a> {
     pub notify: Option<&'a CStr>,
     /// `--cgroup-manager disabled`.
     pub cgroups_disabled: bool,
+    /// `--init`.
+    pub reaper: bool,
     /// The runtime's effective user is not root.
     pub rootless: bool,
     /// `linux.seccomp` as code, if there is any, and its flags.
@@ -146,6 +148,7 @@ impl Translation<'_, '_> {
             return Err(version.refuse("expected version 1.x of the specification"));
         }
         self.string(kind::OCI_VERSION, &text)?;
+        let mut reaper = self.request.reaper;
         for (key, node) in annotations.members()? {
             if key.is_empty() {
                 return Err(annotations.refuse("a key is empty"));
@@ -153,7 +156,17 @@ impl Translation<'_, '_> {
             let mut room = &mut *self.scratch;
             let key = key.c_str(MOST, &mut room)?;
             let value = node.read::<Text<'_>>()?.c_str(MOST, &mut room)?;
+            if key == c"org.minirunc.init" {
+                reaper |= match value.to_bytes() {
+                    b"true" => true,
+                    b"false" => false,
+                    _ => return Err(node.refuse("expected true or false")),
+                };
+            }
             put(&mut self.writer, &node, super::process::Annotation { key, value })?;
+        }
+        if reaper {
+            self.writer.flag(kind::REAPER);
         }
         Ok(())
     }

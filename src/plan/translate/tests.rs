@@ -15,6 +15,7 @@ const REQUEST: Request<'static> = Request {
     no_pivot: false,
     no_new_keyring: false,
     preserve_fds: 0,
+    reaper: false,
     notify: None,
     cgroups_disabled: false,
     rootless: false,
