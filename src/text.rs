@@ -132,6 +132,27 @@ pub fn bytes(text: &CStr) -> Option<i64> {
     number.parse::<i64>().ok().filter(|number| *number >= -1)?.checked_mul(1 << (10 * power))
 }
 
+/// An IPv4 address, in the order of our numbers. inet_pton(3) takes no leading zero either, which others read as octal.
+pub fn address(text: &str) -> Option<u32> {
+    let (mut address, mut count) = (0, 0);
+    for part in text.split('.') {
+        let plain = part == "0" || part.starts_with(|first| matches!(first, '1'..='9'));
+        address = address << 8 | part.parse::<u32>().ok().filter(|&number| plain && number < 256)?;
+        count += 1;
+    }
+    Some(address).filter(|_| count == 4)
+}
+
+/// An IPv4 address for people.
+pub struct Address(pub u32);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d] = self.0.to_be_bytes().map(u32::from);
+        write!(f, "{a}.{b}.{c}.{d}")
+    }
+}
+
 /// Text written into memory that is there: an error when it is full.
 pub struct Into<'a> {
     memory: &'a mut [u8],
@@ -254,6 +275,18 @@ mod tests {
         }
         for text in [c"", c"k", c"1kk", c"1q", c"x1", c"-2", c"1.5g", c"99999999p", c"1 k b"] {
             assert_eq!(super::bytes(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_four_numbers_and_is_shown_as_it_was_read() {
+        for (text, number) in [("0.0.0.0", 0), ("172.18.0.1", 0xac12_0001), ("255.255.255.255", u32::MAX)] {
+            assert_eq!(address(text), Some(number));
+            assert_eq!(Address(number).to_string(), text);
+        }
+        for text in ["", ".", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "1.2.3.+4", "1.2..4", "1.2.3.4 "]
+        {
+            assert_eq!(address(text), None, "{text:?}");
         }
     }
 

@@ -52,9 +52,11 @@ phases! {
     REMEMBERED "state written"
     LOADED "container found"
     ASKED "init ready for hooks"
+    CONNECTED "connected to the bridge"
     HOOKED "hooks, network devices"
     ENDED "process"
     UNGROUPED "cgroups removed"
+    DISCONNECTED "link removed"
     FORGOTTEN "state removed"
 }
 

@@ -75,10 +75,11 @@ impl Container<'_> {
         if order.notify.is_some() {
             writer.flag(kind::NOTIFY);
         }
-        // Network devices and resctrl come at the same moment: init is there with its namespaces, and no hook has looked yet.
+        // Networks and resctrl come at the same moment: init is there with its namespaces, and no hook has looked yet.
         if hooks::any(hook::PRESTART, &self.plan)?
             || hooks::any(hook::CREATE_RUNTIME, &self.plan)?
             || self.plan.has(kind::NET_DEVICE)?
+            || self.plan.has(kind::BRIDGE)?
             || self.plan.has(kind::INTEL_RDT)?
         {
             writer.flag(kind::ASK_HOOKS);
@@ -125,6 +126,7 @@ impl Container<'_> {
                     trace::mark(trace::ASKED);
                     if let Some(init) = &self.init {
                         net::device::lend(&self.plan, init.pid, init.pidfd.as_fd())?;
+                        self.connect(init)?;
                         resctrl::enter(&self.plan, init.pid)?;
                     }
                     self.run_hooks(hook::PRESTART, b"creating")?;

@@ -79,6 +79,7 @@ impl<'a> Container<'a> {
         let killed = self.kill();
         let cgroups = self.remove_cgroups();
         trace::mark(trace::UNGROUPED);
+        let network = self.disconnect();
         let groups = resctrl::remove(&self.plan, self.resctrl);
         let forgotten = self.store.remove(self.id, self.entry);
         trace::mark(trace::FORGOTTEN);
@@ -86,7 +87,7 @@ impl<'a> Container<'a> {
             warn(&error);
             Ok(())
         });
-        locked.and(killed).and(cgroups).and(groups).and(forgotten).and(hooks)
+        locked.and(killed).and(cgroups).and(network).and(groups).and(forgotten).and(hooks)
     }
 
     /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along. Unless the runtime was

@@ -11,6 +11,7 @@ pub mod id;
 pub mod identity;
 pub mod kill;
 pub mod launch;
+mod lease;
 mod lend;
 mod listener;
 pub mod notify;

@@ -30,6 +30,8 @@ pub const GATE_NEW: &CStr = c".gate";
 pub const NOTIFY: &CStr = c"notify";
 /// The socket in it.
 pub const NOTIFY_SOCKET: &CStr = c"notify/notify.sock";
+/// Which address it has on its bridge, see [`super::lease`].
+pub const LEASE: &CStr = c"lease";
 /// The state under construction.
 const STATE_NEW: &CStr = c".state.json";
 
@@ -116,7 +118,9 @@ impl Store {
             if entry.find(PLAN)?.is_some() {
                 return Ok(());
             }
-            [GATE, GATE_NEW, STATE_NEW, NOTIFY_SOCKET].into_iter().try_for_each(|name| entry.unlink(name))?;
+            [GATE, GATE_NEW, STATE_NEW, NOTIFY_SOCKET, LEASE]
+                .into_iter()
+                .try_for_each(|name| entry.unlink(name))?;
             let _ = fs::unlinkat(&entry.dir, NOTIFY, AtFlags::REMOVEDIR);
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         }
@@ -124,6 +128,13 @@ impl Store {
             Err(Errno::NOENT) => Ok(()),
             done => done.context("rmdir", &path),
         }
+    }
+
+    /// The root itself, locked by who compares containers.
+    pub fn lock(&self) -> Result<Entry> {
+        let dir = fs::openat(&self.dir, c".", DIRECTORY, Mode::empty()).context("open", &self.path)?;
+        let root = Entry { dir, path: self.path.clone() };
+        root.lock().map(|()| root)
     }
 
     /// The names of all containers.
@@ -162,9 +173,13 @@ impl Names {
     /// The name that comes after `last` in the order of their bytes. (Looking through all for each is cheaper than code
     /// that sorts: a thousand containers are a million short comparisons.)
     pub fn after(&self, last: &CStr) -> Option<&'static CStr> {
+        self.iter().filter(|&name| name > last).min()
+    }
+
+    /// All, as they come.
+    pub fn iter(&self) -> impl Iterator<Item = &'static CStr> + use<> {
         let names = self.0.split_inclusive(|&byte| byte == 0);
-        let names = names.filter_map(|name| CStr::from_bytes_with_nul(name).ok());
-        names.filter(|&name| name > last).min()
+        names.filter_map(|name| CStr::from_bytes_with_nul(name).ok())
     }
 }
 

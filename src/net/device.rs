@@ -9,75 +9,56 @@ use core::ffi::CStr;
 use core::fmt::Write;
 
 use nsenter::attr::{self, Attrs, Message, Writer};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
-use rustix::thread::{
-    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
-};
 
-use super::netlink::Netlink;
+use super::netlink::{EXCLUSIVE, LIST, Netlink, REQUEST, ifinfomsg};
 use crate::error::{Context, Error, Result};
 use crate::plan::namespace::NetDevice;
 use crate::plan::{Plan, kind};
 use crate::sys::memory;
 use crate::text::{PathBuf, short, shown};
 
-/// Bytes for the kernel's answers, and for as many addresses as were ever seen on a link (100 bytes each).
+/// Bytes for as many addresses as were ever seen on a link (100 bytes each).
 const ROOM: usize = 64 << 10;
-
-/// What is asked for wants an answer.
-const REQUEST: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
 
 /// Moves the plan's devices to where `pid` is, whose pidfd is `pidfd`.
 pub fn lend(plan: &Plan<'_>, pid: i32, pidfd: BorrowedFd<'_>) -> Result<()> {
     if !plan.has(kind::NET_DEVICE)? {
         return Ok(());
     }
-    let sockets = [Netlink::open().context("socket", "AF_NETLINK")?, open_in(pidfd)?];
-    let room = memory::anonymous(2 * ROOM).context("mmap", "netDevices")?;
+    let mut sockets = [Netlink::open()?, Netlink::open_in(pidfd)?];
+    let room = memory::anonymous(ROOM).context("mmap", "netDevices")?;
     for device in plan.each::<NetDevice<'_>>() {
         let device = device?;
-        lend_one(&device, pid, &sockets, room)
+        lend_one(&device, pid, &mut sockets, room)
             .map_err(|error| error.within(&short(format_args!("linux.netDevices.{}", shown(device.host)))))?;
     }
     Ok(())
 }
 
-/// A socket belongs to the namespace that it was made in, wherever its owner goes.
-fn open_in(pidfd: BorrowedFd<'_>) -> Result<Netlink> {
-    let home = c"/proc/self/ns/net";
-    let ours =
-        openat(CWD, home, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context("open", shown(home))?;
-    move_into_thread_name_spaces(pidfd, ThreadNameSpaceType::NETWORK)
-        .context("setns", "network namespace of init")?;
-    let socket = Netlink::open();
-    move_into_link_name_space(ours.as_fd(), Some(LinkNameSpaceType::Network))
-        .context("setns", shown(home))?;
-    socket.context("socket", "AF_NETLINK")
-}
-
-fn lend_one(device: &NetDevice<'_>, pid: i32, sockets: &[Netlink; 2], room: &mut [u8]) -> Result<()> {
+fn lend_one(
+    device: &NetDevice<'_>,
+    pid: i32,
+    sockets: &mut [Netlink; 2],
+    addresses: &mut [u8],
+) -> Result<()> {
     let [ours, theirs] = sockets;
-    let (buffer, addresses) = room.split_at_mut(ROOM);
     let mut request = [0; 128];
     let host = shown(device.host);
     let index = ours.index_of(device.host.to_str().unwrap_or("")).context("SIOCGIFINDEX", &host)?;
     let name = free_name(theirs, device.name)?;
 
-    let list = Writer::request(&mut request, libc::RTM_GETADDR, LIST, &[0; 8])
-        .finish()
-        .map_err(crate::plan::broken)?;
+    let list = Writer::request(&mut request, libc::RTM_GETADDR, LIST, &[0; 8]).finish();
     let mut kept = 0;
     let mut keep = |message: &Message<'_>| {
         let free = addresses.get_mut(kept..).unwrap_or_default();
         kept += address(free, message, index).map_err(|_| Errno::NOBUFS)?;
         Ok(())
     };
-    ours.ask(list, buffer, &mut keep).context("RTM_GETADDR", &host)?;
+    ours.ask(list, &mut keep).context("RTM_GETADDR", &host)?;
 
-    let link = link(&mut request, index, name.as_cstr(), pid).map_err(crate::plan::broken)?;
-    ours.ask(link, buffer, &mut |_| Ok(())).context("RTM_NEWLINK", &name)?;
+    ours.tell(link(&mut request, index, name.as_cstr(), pid)).context("RTM_NEWLINK", &name)?;
 
     // Where its number is taken it has another one.
     let index = theirs.index_of(name.as_cstr().to_str().unwrap_or("")).context("SIOCGIFINDEX", &name)?;
@@ -88,7 +69,7 @@ fn lend_one(device: &NetDevice<'_>, pid: i32, sockets: &[Netlink; 2], room: &mut
         if let Some(place) = message.get_mut(INDEX).and_then(|bytes| bytes.first_chunk_mut()) {
             *place = index.to_ne_bytes();
         }
-        theirs.ask(message, buffer, &mut |_| Ok(())).context("RTM_NEWADDR", &name)?;
+        theirs.tell(Ok(message)).context("RTM_NEWADDR", &name)?;
         rest = behind;
     }
     Ok(())
@@ -118,9 +99,6 @@ fn free_name(theirs: &Netlink, wanted: &CStr) -> Result<PathBuf> {
     Ok(name)
 }
 
-/// Flags of a request for a list.
-const LIST: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-
 /// `RTM_NEWLINK` of a link that is there: into the namespace of `pid`, under this name, up. Of its other flags none changes.
 fn link<'b>(
     buffer: &'b mut [u8],
@@ -128,12 +106,7 @@ fn link<'b>(
     name: &CStr,
     pid: i32,
 ) -> core::result::Result<&'b [u8], attr::Error> {
-    let up = (libc::IFF_UP as u32).to_ne_bytes();
-    // `struct ifinfomsg`: family, padding, type; index; flags; which of them change.
-    let mut info = [0; 16];
-    for (place, bytes) in info.chunks_exact_mut(4).skip(1).zip([index.to_ne_bytes(), up, up]) {
-        place.copy_from_slice(&bytes);
-    }
+    let info = ifinfomsg(index, libc::IFF_UP);
     let mut writer = Writer::request(buffer, libc::RTM_NEWLINK, REQUEST, &info);
     writer.string(libc::IFLA_IFNAME, name);
     writer.u32(libc::IFLA_NET_NS_PID, pid as u32);
@@ -152,8 +125,7 @@ fn address(buffer: &mut [u8], message: &Message<'_>, of: u32) -> core::result::R
     if u32::from_ne_bytes(index) != of || scope != 0 || u32::from(flags) & libc::IFA_F_PERMANENT == 0 {
         return Ok(0);
     }
-    let flags = REQUEST | (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
-    let mut writer = Writer::request(buffer, libc::RTM_NEWADDR, flags, &fixed);
+    let mut writer = Writer::request(buffer, libc::RTM_NEWADDR, EXCLUSIVE, &fixed);
     for attr in attrs {
         let attr = attr?;
         // A label begins with the link's name, which changes; the kernel makes another.

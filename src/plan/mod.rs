@@ -45,6 +45,7 @@ pub mod kind {
     pub const DOMAINNAME: u16 = 14;
     pub const SYSCTL: u16 = 15;
     pub const NET_DEVICE: u16 = 16;
+    pub const BRIDGE: u16 = 17;
     /// A reaper of ours is the first process.
     pub const REAPER: u16 = 19;
     // What it sees.

@@ -77,6 +77,23 @@ noun! {
 }
 
 noun! {
+    /// A link of its own, `eth0`, on a bridge of the host's ([`NETWORK`]).
+    kind::BRIDGE => Bridge<'a> {
+        /// The bridge's name.
+        1 name: &'a CStr,
+        /// The bridge's own address, and the container's way out.
+        2 gateway: u32 as Address,
+        /// How many bits of it are the subnet's.
+        3 prefix: u32,
+        /// The container's address; none: one that is free.
+        4 address: Option<u32> as Address,
+    }
+}
+
+/// The annotation that asks for it.
+pub const NETWORK: &str = "org.minirunc.network";
+
+noun! {
     /// A cgroup v1 hierarchy and the container's place in it, as the parent found them (SETUP).
     kind::HIERARCHY => Hierarchy<'a> {
         /// As /proc/self/cgroup lists it: `cpu,cpuacct`, `name=systemd`; empty for v2.

@@ -43,6 +43,7 @@ static LINES: &[(u16, &str, How)] = &[
     (kind::DOMAINNAME, "domainname", Text),
     (kind::SYSCTL, "sysctl", noun::<namespace::Sysctl<'_>>()),
     (kind::NET_DEVICE, "net-device", noun::<namespace::NetDevice<'_>>()),
+    (kind::BRIDGE, "bridge", noun::<namespace::Bridge<'_>>()),
     (kind::REAPER, "reaper", Flag),
     (kind::ROOT, "root", noun::<root::Root<'_>>()),
     (kind::MOUNT, "mount", noun::<mount::Mount<'_>>()),

@@ -7,6 +7,7 @@ use super::hook::STAGES;
 use super::mount::{BIND, NO_BIND, RBIND};
 use super::names::{self, name_of};
 use super::options::{self, Ask};
+use crate::text;
 
 /// How a field's number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub enum Show {
     /// As it is.
     Plain,
     Access,
+    Address,
     Allow,
     Attributes,
     Bind,
@@ -64,6 +66,7 @@ impl Show {
         let short = number as u32;
         let word = match self {
             Self::Access => return access(short, name, f),
+            Self::Address => return write!(f, " {name}={}", text::Address(short)),
             Self::Attributes => return attributes(number, name, f),
             Self::Superblock => return superblock(number, name, f),
             Self::Capabilities => return capabilities(number, name, f),

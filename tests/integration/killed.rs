@@ -77,7 +77,7 @@ fn can_be_removed(bundle: &Bundle, nth: usize) {
 }
 
 /// Kills `create` at each of its calls. How many there were.
-fn every_create(bundle: &Bundle) -> usize {
+pub fn every_create(bundle: &Bundle) -> usize {
     bundle.write();
     let command = || create_command(bundle, &["--pid-file", &bundle.path("pid")]);
     let calls = at_every_call(bundle, command, |nth| can_be_removed(bundle, nth));

@@ -6,6 +6,7 @@
 
 mod bad_config;
 mod bad_input;
+mod bridge;
 mod captured;
 mod cgroup;
 mod cgroup_mount;

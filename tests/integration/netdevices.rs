@@ -186,6 +186,14 @@ fn a_name_that_is_taken_is_refused_and_the_device_stays() {
 }
 
 #[test]
+fn a_device_with_the_name_that_a_bridge_gives_is_refused() {
+    let mut net = net!({"one": {"name": "eth0"}}, "");
+    net.bundle.config["annotations"] = json!({"org.minirunc.network": "bridge"});
+    net.create().0.refused(&["org.minirunc.network", "eth0", "EEXIST"]);
+    net.bundle.nothing_left();
+}
+
+#[test]
 fn a_device_that_is_not_there_or_does_not_move_is_refused_by_name() {
     let mut net = net!({"three": {}}, "");
     net.create().0.refused(&["linux.netDevices.three", "ENODEV"]);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::facts::Facts;
 use crate::host;
+use crate::network::Network;
 use crate::runtime::{Output, Running, Runtime, probe};
 
 /// A bundle in a directory of its own, with its own state root and id.
@@ -30,6 +31,8 @@ pub struct Bundle {
     etc: Vec<(CString, CString)>,
     /// The `cgroup.procs` of the cgroup that such a runtime is started in.
     pub cgroup: Option<CString>,
+    /// The network namespace that the runtime is started in; none: ours.
+    pub network: Option<Network>,
     /// More environment for the runtime.
     pub env: Vec<(String, String)>,
     /// Sessions that were started for it.
@@ -65,6 +68,7 @@ impl Bundle {
             user: None,
             etc: vec![],
             cgroup: None,
+            network: None,
             env: vec![],
             sessions,
         }
@@ -168,6 +172,9 @@ impl Bundle {
     /// A command as the runtime's user runs it.
     pub fn as_its_user(&self, mut command: Command) -> Command {
         command.stdin(Stdio::null()).envs(self.env.iter().map(|(k, v)| (k, v)));
+        if let Some(network) = &self.network {
+            network.enter(&mut command);
+        }
         if let Some(uid) = self.user {
             command.env("XDG_RUNTIME_DIR", &self.dir);
             let (etc, cgroup) = (self.etc.clone(), self.cgroup.clone());
@@ -288,6 +295,10 @@ impl Bundle {
         assert!(left.is_empty(), "state is left: {left:?}");
         let left = host::eventually_nothing(|| host::cgroup_directories(&self.id));
         assert!(left.is_empty(), "cgroups are left: {left:?}");
+        let links = || self.network.as_ref().map(Network::links).unwrap_or_default();
+        let left =
+            host::eventually_nothing(|| links().into_iter().filter(|it| it.starts_with("v")).collect());
+        assert!(left.is_empty(), "links are left: {left:?}");
         let rootfs = self.rootfs();
         let below = || {
             host::mounts()

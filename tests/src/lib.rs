@@ -13,6 +13,7 @@ pub mod documents;
 pub mod facts;
 pub mod host;
 pub mod names;
+pub mod network;
 pub mod resctrl;
 pub mod runtime;
 

@@ -22,6 +22,9 @@ pub const ERRNO: &[(i32, &str)] = &[
     (libc::ENOSPC, "ENOSPC"),
     (libc::EROFS, "EROFS"),
     (libc::ELOOP, "ELOOP"),
+    (libc::ENETUNREACH, "ENETUNREACH"),
+    (libc::ECONNREFUSED, "ECONNREFUSED"),
+    (libc::EHOSTUNREACH, "EHOSTUNREACH"),
 ];
 
 /// getrlimit(2).

@@ -13,6 +13,7 @@ mod devices;
 mod hooks;
 pub(super) mod mounts;
 mod namespaces;
+mod network;
 mod process;
 mod resources;
 mod rows;
@@ -122,6 +123,7 @@ impl Translation<'_, '_> {
         self.names(config.hostname(), config.domainname())?;
         self.sysctl(linux.sysctl())?;
         self.net_devices(linux.net_devices())?;
+        self.bridge(config.annotations())?;
         self.root(config.root(), linux.rootfs_propagation())?;
         self.mounts(config.mounts())?;
         if let Some(label) = said(linux.mount_label())? {

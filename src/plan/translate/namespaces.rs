@@ -23,7 +23,7 @@ pub(super) const NEWUSER: u32 = libc::CLONE_NEWUSER as u32;
 const NEWNS: u32 = libc::CLONE_NEWNS as u32;
 const NEWUTS: u32 = libc::CLONE_NEWUTS as u32;
 const NEWIPC: u32 = libc::CLONE_NEWIPC as u32;
-const NEWNET: u32 = libc::CLONE_NEWNET as u32;
+pub(super) const NEWNET: u32 = libc::CLONE_NEWNET as u32;
 
 /// What is known of the container's namespaces once they are translated.
 #[derive(Default)]
@@ -62,6 +62,11 @@ impl Namespaces {
     /// Whether the container has such a namespace of its own, or shares another than ours.
     pub fn has(&self, flag: u32) -> bool {
         (self.new | self.joined) & flag != 0
+    }
+
+    /// Whether it gets a new one.
+    pub fn makes(&self, flag: u32) -> bool {
+        self.new & flag != 0
     }
 
     /// Refuses a user id that does not exist in the container.
@@ -230,17 +235,19 @@ impl Translation<'_, '_> {
     }
 }
 
-/// What the kernel takes for an interface's name (`dev_valid_name`), which with `%` in it is a template.
 fn interface<'r>(text: &Text<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
     let name = text.c_str(INTERFACE, room)?;
-    if name.is_empty()
-        || *text == "."
-        || *text == ".."
-        || text.has(|c| matches!(c, '/' | ':') || c.is_whitespace())
-    {
-        return Err(text.node().refuse("not the name of a network interface"));
+    match is_interface(name.to_str().unwrap_or("")) {
+        true => Ok(name),
+        false => Err(text.node().refuse("not the name of a network interface")),
     }
-    Ok(name)
+}
+
+/// What the kernel takes for an interface's name (`dev_valid_name`), which with `%` in it is a template.
+pub(super) fn is_interface(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && name.len() <= INTERFACE
+        && !name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
 }
 
 /// A range of ids of users.
