@@ -158,6 +158,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(libc::SIGSYS) => f.write_str("killed by signal 31 (bad system call)"),
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::Timeout(seconds) => write!(f, "timed out after {seconds} s"),
         }

@@ -118,6 +118,7 @@ const KNOWN: &[(&str, &str, i8, Content)] = &[
 
 const FULL: &[u8] = b"user=UID,pid,ppid,c,stime,tty,time,cmd";
 const SHORT: &[u8] = b"pid,tty,time,comm=CMD";
+const STATED: &[u8] = b"pid,tty,stat,time,command";
 const LOAD: &[u8] = b"user,pid,%cpu,%mem,vsz,rss,tty,stat,start,time,command";
 
 struct Column {
@@ -142,7 +143,8 @@ fn columns(options: Strings) -> Result<Columns> {
             letters = rest;
             match (letter, dash) {
                 // Which processes.
-                (b'e' | b'A' | b'd', true) | (b'a' | b'x', _) => usual = usual.or(Some(SHORT)),
+                (b'e' | b'A' | b'd' | b'a', true) => usual = usual.or(Some(SHORT)),
+                (b'a' | b'x', _) => usual = usual.filter(|&usual| usual != SHORT).or(Some(STATED)),
                 (b'f', true) => usual = Some(FULL),
                 (b'u', false) => usual = Some(LOAD),
                 (b'o', _) => {

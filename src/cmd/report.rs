@@ -30,7 +30,7 @@ pub fn failure(globals: &Globals, error: &Error) -> u8 {
     globals.warnings.set(None);
     append(globals, &record(globals, "error", error));
     if globals.log.is_some() || !globals.debug {
-        say("", error);
+        say("error: ", error);
     }
     if let Some(hint) = hint(error) {
         let mut line = Line::new();
@@ -81,7 +81,11 @@ pub fn step(globals: &Globals, step: &str) {
 
 fn say(level: &str, error: &Error) {
     let mut line = Line::new();
-    let _ = writeln!(line, "{NAME}: {level}{error}");
+    // As env(1) and shells tell of a program that does not start.
+    let _ = match error.op() {
+        "exec" => writeln!(line, "{error}"),
+        _ => writeln!(line, "{NAME}: {level}{error}"),
+    };
     let _ = rustix::io::write(stderr(), line.as_bytes());
 }
 
@@ -141,6 +145,10 @@ fn hint(error: &Error) -> Option<&'static str> {
         ("unshare" | "clone3", Errno::PERM) if !rustix::process::geteuid().is_root() => {
             Some("an ordinary user needs a user namespace in linux.namespaces")
         }
+        // sched_setattr(2), for whom has CAP_SYS_NICE. runc's words.
+        ("sched_setattr", Errno::PERM) if rustix::process::geteuid().is_root() => Some(
+            "a deadline as process scheduler can't be used together with AllowedCPUs (linux.resources.cpu)",
+        ),
         ("pivot_root", Errno::INVAL) => Some("the root cannot be pivoted: try --no-pivot"),
         _ => None,
     }

@@ -54,7 +54,8 @@ pub fn apply(wanted: &Capabilities) -> Result<()> {
     let held = thread::capabilities(None).context("capget", "")?;
     // Only inheritable capabilities are bound to that set; mostly there are none.
     let bounding = if wanted.inheritable == 0 { 0 } else { bounding() };
-    let granted = within(wanted, held.permitted.bits(), bounding);
+    // What the configuration itself leaves out of it is no old kernel: that is capset(2)'s to refuse, as with runc.
+    let granted = within(wanted, held.permitted.bits(), bounding | !wanted.bounding);
     let set = CapabilitySet::from_bits_retain;
     let sets = CapabilitySets {
         effective: set(granted.effective),

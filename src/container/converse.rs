@@ -113,7 +113,7 @@ impl Container<'_> {
         gated: bool,
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
-        let mut ready = false;
+        let (mut ready, mut batch) = (false, 0);
         loop {
             match channel.answer()? {
                 Answer::Pid(pid) => {
@@ -121,7 +121,10 @@ impl Container<'_> {
                     self.remember()?;
                     speaker = stage::INIT;
                 }
-                Answer::MountsPlease => self.lend_mounts(channel)?,
+                Answer::MountsPlease => {
+                    self.lend_mounts(batch, channel)?;
+                    batch += 1;
+                }
                 Answer::HooksPlease => {
                     trace::mark(trace::ASKED);
                     if let Some(init) = &self.init {

@@ -20,12 +20,12 @@ use super::store::Store;
 use super::{Container, Init, config, listener};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, STEP};
 use crate::plan::exec::Changes;
 use crate::plan::namespace::Namespace;
 use crate::plan::process::Rlimit;
 use crate::plan::scheduling::ExecAffinity;
-use crate::plan::{self, Plan, kind, translate};
+use crate::plan::{self, Plan, kind, list, translate};
 use crate::text::PathBuf;
 use crate::wire::json::Document;
 use crate::{limits, sys, trace};
@@ -153,8 +153,16 @@ impl<'a> Container<'a> {
         for below in order.cgroups.strings(kind::CGROUPS_PATH) {
             self.cgroups.as_mut().map_or(Ok(()), |cgroups| cgroups.descend(below?))?;
         }
+        // In the words that runc's own tests look for.
+        if order.debug {
+            warn(&Error::refused(STEP, "nsexec container setup"));
+        }
         if let Some(initial) = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial) {
             scheduling::affinity(None, initial)?;
+            if order.debug {
+                let first = list::bits(initial.to_bytes()).map_or(0, |[first, ..]| first);
+                warn(&Error::refused(STEP, format_args!("nsexec: affinity: {first:#x}")));
+            }
         }
         let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
         trace::mark(trace::SEALED);
@@ -207,7 +215,8 @@ impl<'a> Container<'a> {
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {
             cgroups.emit(&mut writer);
-            tasks = cgroups.tasks()?;
+            // runc's words.
+            tasks = cgroups.tasks().map_err(|error| error.within("error adding pid to cgroup"))?;
         }
         writer.u32(kind::TASKS_FDS, tasks.len() as u32);
         // The container's /proc is not to be trusted, and in a user namespace there may be no other.

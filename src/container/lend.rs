@@ -13,6 +13,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use super::{Container, Init};
 use crate::error::{Context, Result};
 use crate::plan::mount::{Mount, RBIND};
+use crate::plan::root::Root;
 use crate::plan::{self, Plan};
 use crate::sys::fd::write_at;
 use crate::sys::mount::{self, Attributes, Reach};
@@ -20,11 +21,11 @@ use crate::sys::process::{self, Child};
 use crate::text::{PathBuf, shown};
 
 impl Container<'_> {
-    /// Sends init its mounts, from a child of ours: who has entered another mount namespace is lost for anything else.
-    pub(super) fn lend_mounts(&self, channel: Channel) -> Result<()> {
+    /// Sends init its next mounts, from a child of ours: who has entered another mount namespace is lost for anything else.
+    pub(super) fn lend_mounts(&self, batch: usize, channel: Channel) -> Result<()> {
         let Some(init) = &self.init else { return Ok(()) };
         let Some(child) = process::fork().context("clone", "mounts")? else {
-            if let Err(error) = prepare(&self.plan, init, channel) {
+            if let Err(error) = prepare(&self.plan, init, batch, channel) {
                 let errno = error.errno().map(rustix::io::Errno::raw_os_error);
                 let _ = channel.send_error(error.op(), error.subject(), errno);
             }
@@ -34,15 +35,26 @@ impl Container<'_> {
     }
 }
 
-fn prepare(plan: &Plan<'_>, init: &Init, channel: Channel) -> Result<()> {
+/// The mounts are lent in batches, as many as one message takes. One whose source an earlier mount may have made begins a batch,
+/// which init asks for when it has made that.
+fn prepare(plan: &Plan<'_>, init: &Init, batch: usize, channel: Channel) -> Result<()> {
     let users = plan.namespace(libc::CLONE_NEWUSER)?.is_some();
     // init's, and not ours, so that what is cloned has its propagation and the flags that are locked there.
     move_into_thread_name_spaces(init.pidfd.as_fd(), ThreadNameSpaceType::MOUNT)
         .context("setns", "mount namespace of init")?;
     let mut mounts = heapless::Vec::<OwnedFd, FDS>::new();
+    let root = plan.one::<Root<'_>>()?.map_or(c"", |root| root.path);
+    let (mut at, mut count) = (0, 0);
     for mount in plan.each::<Mount<'_>>() {
         let mount = mount?;
-        if mount.is_lent(users) && !mounts.is_full() {
+        if !mount.is_lent(users) {
+            continue;
+        }
+        if count == FDS || count > 0 && mount.is_from(root) {
+            (at, count) = (at + 1, 0);
+        }
+        count += 1;
+        if at == batch {
             let _ = mounts.push(open(&mount, init)?);
         }
     }

@@ -53,13 +53,19 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     let root = rootfs::isolate(&plan)?;
     trace::mark(trace::ROOT);
     // What only the runtime can prepare; in our mounts, which have to be our own first.
-    let mut lent = Fds::default();
-    if setup.has(kind::ASK_MOUNTS)? {
-        channel.send_simple(Kind::MountsPlease)?;
-        lent = channel.expect_mounts()?;
-        trace::mark(trace::LENT);
-    }
-    let mut lent = (0..).map_while(|index| lent.take(index)).map(descriptor::adopt);
+    let asks = setup.has(kind::ASK_MOUNTS)?;
+    let (mut batch, mut taken) = (Fds::default(), 0);
+    let mut lent = || {
+        let mut next = batch.take(taken);
+        if asks && next.is_none() {
+            channel.send_simple(Kind::MountsPlease)?;
+            (batch, taken) = (channel.expect_mounts()?, 0);
+            trace::mark(trace::LENT);
+            next = batch.take(0);
+        }
+        taken += 1;
+        Ok(next.map(descriptor::adopt))
+    };
     rootfs::mounts(&root, &plan, &setup, &mut lent)?;
     step(trace::LATE);
     rootfs::devices(&root, &plan)?;
@@ -90,6 +96,11 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
     step(trace::PROCESS);
+    // An agent hears of the process while it waits for its start, as with runc.
+    let announced = plan.has(kind::SECCOMP_LISTENER)?;
+    if announced {
+        seccomp::load_late(&plan, channel)?;
+    }
     let gated = setup.has(kind::GATE)?;
     if gated {
         trace::send(channel);
@@ -100,7 +111,9 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         gate::wait(channel, fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?;
     }
     // The hooks of the container's own are under it, too.
-    seccomp::load_late(&plan, channel)?;
+    if !announced {
+        seccomp::load_late(&plan, channel)?;
+    }
     run_hooks(hook::START_CONTAINER, &plan, "created", process.mask, Some(process.environment()))?;
     process.execute(&plan, &setup, channel)
 }

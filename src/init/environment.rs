@@ -18,8 +18,10 @@ pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
     let mut added = Added::new();
     let mut given = false;
     for text in plan.strings(kind::ENV) {
-        // runc takes an empty one for a missing one.
-        given |= text?.to_bytes().strip_prefix(b"HOME=").is_some_and(|home| !home.is_empty());
+        // The last one counts, and runc takes an empty one for a missing one.
+        if let Some(home) = text?.to_bytes().strip_prefix(b"HOME=") {
+            given = !home.is_empty();
+        }
     }
     if !given {
         let _ = added.push(home(uid)?);

@@ -42,6 +42,8 @@ pub fn exec(channel: Channel, setup: Plan<'_>, mut tasks: Fds, plan: Plan<'_>) -
     }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false, channel)?;
     step(trace::PROCESS);
+    // In the words that runc's own tests look for.
+    super::tell("setns_init: about to exec");
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
     seccomp::load_late(&plan, channel)?;

@@ -55,10 +55,15 @@ static LISTENER: AtomicI32 = AtomicI32::new(-1);
 /// A step of a list is done: marks it, and tells it with `--debug`.
 fn step(done: u8) {
     trace::mark(done);
+    tell(trace::name(done));
+}
+
+/// Tells something, with `--debug`.
+fn tell(what: &str) {
     let socket = LISTENER.load(Ordering::Relaxed);
     if socket >= 0 {
         // Who does not listen any more does not keep us from the next one.
-        let _ = Channel::new(socket).send_step(STEP, trace::name(done));
+        let _ = Channel::new(socket).send_step(STEP, what);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::confine::capability;
 use crate::error::{Context, Result};
 use crate::plan::{self, Plan, kind};
 use crate::sys;
+use crate::text::short;
 use crate::trace;
 
 /// While the right to do it is there: without no_new_privs that is CAP_SYS_ADMIN, which the process may not have. Whatever follows
@@ -29,6 +30,7 @@ pub fn load_late(plan: &Plan<'_>, channel: Channel) -> Result<()> {
 fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
     let Some(program) = plan.all(kind::SECCOMP).next().transpose()? else { return Ok(()) };
     let flags = plan.u32(kind::SECCOMP_FLAGS)?.unwrap_or(0);
+    super::tell(&short(format_args!("seccomp filter flags: {flags}")));
     // From here on a call for the time may be one call too many.
     trace::send(channel);
     let listener = sys::seccomp::load(program.bytes(), flags).context("seccomp", "linux.seccomp")?;

@@ -87,4 +87,10 @@ impl Mount<'_> {
     pub fn is_lent(&self, users: bool) -> bool {
         self.bind != NO_BIND && !self.remount && (users || self.idmap.is_some())
     }
+
+    /// Whether its source is in the container's root, where a mount before it may have put it.
+    pub fn is_from(&self, root: &CStr) -> bool {
+        let below = self.source.and_then(|source| source.to_bytes().strip_prefix(root.to_bytes()));
+        below.is_some_and(|below| below.starts_with(b"/"))
+    }
 }

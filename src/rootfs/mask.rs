@@ -20,26 +20,13 @@ use crate::text::shown;
 /// The last changes to the mounts: after the console (which may need a file in /dev) and the sysctls (in /proc/sys).
 pub fn seal(plan: &Plan<'_>) -> Result<()> {
     let root: Option<plan::root::Root<'_>> = plan.one()?;
-    let readonly = root.is_some_and(|root| root.readonly);
-    if plan.namespace(libc::CLONE_NEWNS)?.is_none() {
-        // Otherwise they would be the host's.
-        let asked = readonly || plan.has(kind::READONLY_PATH)? || plan.has(kind::MASKED_PATH)?;
-        return if asked {
-            Err(Error::refused(
-                "linux",
-                "readonlyPaths, maskedPaths and root.readonly need a mount namespace",
-            ))
-        } else {
-            Ok(())
-        };
-    }
     for mount in plan.each::<Mount<'_>>() {
         let mount = mount?;
         if super::mount::late(&mount) && is_device_directory(mount.destination) {
             set_readonly(c"/dev")?;
         }
     }
-    if readonly {
+    if root.is_some_and(|root| root.readonly) {
         set_readonly(c"/")?;
     }
     for path in plan.strings(kind::READONLY_PATH) {

@@ -10,14 +10,18 @@ use super::filesystem::{self, Filesystem};
 use super::resolve::{self, Missing};
 use super::{Root, call, cgroup, copy, pivot};
 use crate::error::{Context, Error, Result};
+use crate::plan::Plan;
 use crate::plan::mount::{Mount, NO_BIND, RBIND};
-use crate::plan::{Plan, kind};
+use crate::plan::options::{NODEV, NOEXEC, NOSUID, NOSYMFOLLOW, RDONLY};
 use crate::sys::mount::{self as sys, Attributes, Reach};
 use crate::text::{short, shown};
 use crate::{limits, trace};
 
 /// All atime values share one field of the attributes; changing it means clearing it first (mount_setattr(2)).
 const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
+
+/// `MOUNT_ATTR_NOSYMFOLLOW` as statfs(2) tells it.
+const ST_NOSYMFOLLOW: u64 = 0x2000;
 
 /// Files of procfs that may be covered by a mount, for they only tell numbers (lxcfs does it). Anything else
 /// below /proc might be where we or a security module write to (CVE-2019-16884).
@@ -38,17 +42,11 @@ const PROC_FILES: &[&[u8]] = &[
 /// Read-only tmpfs mounts, still writable so that mount points can be made in them.
 type Late = heapless::Vec<OwnedFd, { limits::LATE_MOUNTS }>;
 
-/// What the runtime has prepared, in the order of those mounts of the plan that are lent.
-pub type Lent<'a> = &'a mut dyn Iterator<Item = OwnedFd>;
+/// What the runtime has prepared, if anything: the next of those mounts of the plan that are lent.
+pub type Lent<'a> = &'a mut dyn FnMut() -> Result<Option<OwnedFd>>;
 
 /// All mounts, in their order.
 pub fn mounts(root: &Root<'_>, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) -> Result<()> {
-    if !root.owns(libc::CLONE_NEWNS) {
-        return match plan.has(kind::MOUNT)? {
-            true => Err(Error::refused("mounts", "need a mount namespace, or they would be the host's")),
-            false => Ok(()),
-        };
-    }
     let mut late_mounts = Late::new();
     for mount in plan.each::<Mount<'_>>() {
         one(root, &mount?, setup, lent, &mut late_mounts)?;
@@ -154,14 +152,14 @@ fn whole(root: &Root<'_>, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     // It gives no descriptor of what it mounted, so this one time the path is looked up again.
     let tree = resolve::open(root.as_fd(), mount.destination, OFlags::empty(), ResolveFlags::empty())
         .context("openat2", &at)?;
-    attributes(&tree, mount)?;
+    attributes(&tree, mount, 0)?;
     propagation(&tree, mount)
 }
 
 fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
-    let lent = if mount.is_lent(root.owns(libc::CLONE_NEWUSER)) { lent.next() } else { None };
+    let lent = if mount.is_lent(root.owns(libc::CLONE_NEWUSER)) { lent()? } else { None };
     if mount.idmap.is_some() && lent.is_none() {
-        return Err(refused(mount.destination, "too many mounts before it have to be prepared outside"));
+        return Err(refused(mount.destination, "was not prepared outside"));
     }
     let source = mount
         .source
@@ -178,8 +176,28 @@ fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
     };
     let procfs = is_whole_procfs(&tree);
     let (place, _) = place(root, mount, Some(&tree), procfs)?;
-    attributes(&tree, mount)?;
+    let implied = implied(&tree, mount)?;
+    match attributes(&tree, mount, implied) {
+        // Locked (mount_namespaces(7)), and nobody said that it should go: only the one that is never locked goes.
+        Err(error) if error.errno() == Some(Errno::PERM) => {
+            attributes(&tree, mount, implied & u64::from(NOSYMFOLLOW))?;
+        }
+        done => done?,
+    }
     attach(&tree, mount, &place)
+}
+
+/// What a bind mount loses without a word: as soon as one flag is named, set or cleared, the flags of the mount are those that
+/// are named, as with runc; without any they are the source's. Access times are left alone, as mount(2) has it.
+fn implied(tree: &OwnedFd, mount: &Mount<'_>) -> Result<u64> {
+    if mount.set | mount.clear == 0 {
+        return Ok(0);
+    }
+    let flags = rustix::fs::fstatfs(tree).context("fstatfs", shown(mount.destination))?.f_flags as u64;
+    // The first four have the same numbers there (statfs(2)); NOSYMFOLLOW, of Linux 5.14, is asked for only where it is.
+    let four = u64::from(RDONLY | NOSUID | NODEV | NOEXEC);
+    let nosymfollow = if flags & ST_NOSYMFOLLOW == 0 { 0 } else { u64::from(NOSYMFOLLOW) };
+    Ok((flags & four | nosymfollow) & !mount.set)
 }
 
 /// `copy-symlink`: makes the source's link again. False if the source is no link.
@@ -212,7 +230,7 @@ fn remount(root: &Root<'_>, mount: &Mount<'_>) -> Result<()> {
         mount.data.map_or(Ok(()), |data| filesystem.options(data, b""))?;
         filesystem.reconfigure()?;
     }
-    attributes(&place, mount)?;
+    attributes(&place, mount, 0)?;
     propagation(&place, mount)
 }
 
@@ -230,12 +248,12 @@ fn propagation(tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
     pivot::propagate(tree, mount.propagation).context("mount_setattr", shown(mount.destination))
 }
 
-/// Sets and clears attributes; what is not named stays as it is, so that flags that the source has locked
-/// (mount_namespaces(7)) are kept.
-fn attributes(tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
-    for (reach, set, clear) in
-        [(Reach::One, mount.set, mount.clear), (Reach::Tree, mount.recursive_set, mount.recursive_clear)]
-    {
+/// Sets and clears attributes, and clears the `implied` ones; what else is not named stays as it is.
+fn attributes(tree: &OwnedFd, mount: &Mount<'_>, implied: u64) -> Result<()> {
+    for (reach, set, clear) in [
+        (Reach::One, mount.set, mount.clear | implied),
+        (Reach::Tree, mount.recursive_set, mount.recursive_clear),
+    ] {
         if set | clear != 0 {
             let clear = if (set | clear) & ATIME != 0 { clear | ATIME } else { clear };
             call::set_attributes(tree, reach, &Attributes::new(set, clear), mount.destination)?;

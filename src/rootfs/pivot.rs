@@ -31,13 +31,12 @@ pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
     }
     let path = call::open(CWD, root.path, DIRECTORY)?;
     let mut root_of_container = Root { directory: path, namespaces, label: plan.string(kind::MOUNT_LABEL)? };
-    if !root_of_container.owns(libc::CLONE_NEWNS) {
-        // Then mounts are the host's business: they are neither made nor changed, see `mounts` and `enter`.
-        return Ok(root_of_container);
+    let ours = root_of_container.owns(libc::CLONE_NEWNS);
+    if ours {
+        let host = call::open(CWD, c"/", DIRECTORY)?;
+        propagate(&host, early(root.propagation)).context("mount_setattr", "/")?;
     }
-    let host = call::open(CWD, c"/", DIRECTORY)?;
-    propagate(&host, early(root.propagation)).context("mount_setattr", "/")?;
-    if !cut_off(root.propagation) {
+    if ours && !cut_off(root.propagation) {
         // A slave neither stands in pivot_root(2)'s way nor tells the host, and its copy, our root, is to be one.
         let kind = root.propagation & libc::MS_SLAVE as u32;
         let kind = if kind == 0 { libc::MS_PRIVATE as u32 } else { kind };
@@ -45,6 +44,11 @@ pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
     }
     let tree = call::copy(&root_of_container.directory, Reach::Tree, root.path)?;
     call::attach(&tree, &root_of_container.directory, root.path)?;
+    if !ours {
+        // The host's namespace gets this tree, which is its to unmount, and nobody else what is mounted in it.
+        propagate(&tree, (libc::MS_PRIVATE | libc::MS_REC) as u32)
+            .context("mount_setattr", shown(root.path))?;
+    }
     root_of_container.directory = tree;
     Ok(root_of_container)
 }

@@ -92,6 +92,17 @@ fn a_capability_that_the_caller_lacks_only_warns() {
 }
 
 #[test]
+fn an_inheritable_capability_outside_the_bounding_set_is_refused() {
+    not_for!("crun", "1.8.1 starts it");
+    let bundle = Bundle::with(|c| {
+        let kill = json!(["CAP_KILL"]);
+        c["process"]["capabilities"] = json!({"effective": kill, "permitted": kill, "inheritable": kill})
+    });
+    let out = bundle.run();
+    assert!(out.code() != 0 && out.stderr.contains("operation not permitted"), "{}", out.stderr);
+}
+
+#[test]
 fn a_capability_that_is_not_held_is_not_usable() {
     let facts =
         Bundle::new().ask(&["sethostname x", "mknod /dev/mine c 1 3", "mount /tmp none tmpfs"]).facts();

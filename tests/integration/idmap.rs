@@ -125,6 +125,26 @@ fn a_map_of_its_own_wins_in_a_user_namespace() {
 }
 
 #[test]
+fn a_source_may_be_what_an_earlier_mount_made() {
+    mapped!();
+    for users in [false, true] {
+        let mut bundle = bound(&["bind", "idmap"], maps(100_000));
+        let (from, to) = (bundle.path("rootfs/mnt"), bundle.path("rootfs/data"));
+        let mount = json!({"destination": to, "source": from, "type": "bind", "options": ["rbind"]});
+        bundle.add_mount(mount.clone());
+        if users {
+            bundle = in_user_namespace(bundle);
+        }
+        // As the container has it; and the destination is meant inside, though it is written from outside.
+        let facts = bundle.ask(&["stat /data/seven"]).facts();
+        assert_eq!(
+            &facts["stat /data/seven"],
+            if users { "file 0644 7:8" } else { "file 0644 100007:100008" }
+        );
+    }
+}
+
+#[test]
 fn an_idmap_without_a_map_or_of_no_bind_is_refused() {
     only_ours!("their words differ");
     let map = json!([{"containerID": 0, "hostID": 1, "size": 1}]);

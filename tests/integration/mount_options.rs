@@ -71,6 +71,38 @@ fn per_mount_options_are_read_back_from_a_bind() {
     }
 }
 
+/// The mount at /mnt that a bind of a tmpfs becomes, which has some flags.
+fn bind_of_a_restricted_mount(options: &[&str]) -> Mount {
+    let mut bundle = Bundle::new();
+    let source = bundle.dir.join("source");
+    fs::create_dir(&source).unwrap();
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_NOATIME;
+    mount("tmpfs", &source, "tmpfs", flags);
+    bundle.add_mount(
+        json!({"destination": "/mnt", "type": "bind", "source": bundle.path("source"), "options": options}),
+    );
+    bundle.ask(&[MOUNTINFO]).facts().mounts().at("/mnt").clone()
+}
+
+#[test]
+fn a_bind_with_a_flag_has_only_the_flags_that_are_named() {
+    not_for!("crun", "1.8.1 keeps them");
+    for options in [&["bind", "ro"][..], &["bind", "exec"], &["bind", "nodev", "suid"]] {
+        let mount = bind_of_a_restricted_mount(options);
+        for flag in ["ro", "nosuid", "nodev", "noexec"] {
+            assert_eq!(mount.has(flag), options.contains(&flag), "{flag} of {options:?}: {mount:?}");
+        }
+        // mount(2): no access time mode is no change of it.
+        assert!(mount.has("noatime"), "{mount:?}");
+    }
+    for options in [&["bind"][..], &["rbind", "rprivate"]] {
+        let mount = bind_of_a_restricted_mount(options);
+        for flag in ["nosuid", "nodev", "noexec", "noatime"] {
+            assert!(mount.has(flag), "{flag} of {options:?}: {mount:?}");
+        }
+    }
+}
+
 #[test]
 fn per_filesystem_options_are_read_back() {
     for (option, there) in [("sync", "sync"), ("dirsync", "dirsync"), ("lazytime", "lazytime")] {

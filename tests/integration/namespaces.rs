@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::runtime::{Runtime, check, probe};
-use minirunc_tests::{not_for, only_ours, skip};
+use minirunc_tests::{host, not_for, only_ours, skip};
 use serde_json::json;
 
 /// The spec's word, the word of /proc/<pid>/ns, the flag.
@@ -416,4 +416,31 @@ impl FactsAnd for Bundle {
         let facts = self.facts();
         look(&self, facts)
     }
+}
+
+#[test]
+fn without_a_mount_namespace_the_mounts_are_the_callers() {
+    not_for!("crun", "1.8.1 makes none of them");
+    let mut bundle = Bundle::new();
+    bundle.drop_namespace("mount");
+    for list in ["maskedPaths", "readonlyPaths"] {
+        bundle.config["linux"].as_object_mut().unwrap().remove(list);
+    }
+    let root = bundle.rootfs();
+    let bundle = bundle.ask(&["list /", "create /x"]);
+    let facts = bundle.run_with(&[]).facts();
+    assert_eq!(&facts["ns.mnt"], own("mnt"));
+    // In its root all the same, which is read-only for it alone.
+    assert!(facts["list /"].contains("probe"), "{}", &facts["list /"]);
+    assert_eq!(&facts["create /x"], "!EROFS");
+    let there = host::mounts();
+    for point in ["", "/proc", "/sys", "/dev/pts"] {
+        let point = format!("{}{point}", root.display());
+        assert!(there.find(&point).is_some(), "{point}");
+    }
+    // Unmounting is the caller's, too (runc leaves them as well). One is enough.
+    let path = std::ffi::CString::new(root.to_str().unwrap()).unwrap();
+    // SAFETY: a NUL-terminated path.
+    assert_eq!(unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) }, 0);
+    bundle.nothing_left();
 }

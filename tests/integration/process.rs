@@ -66,6 +66,16 @@ fn home_that_the_config_gives_is_left_alone() {
 }
 
 #[test]
+fn of_several_homes_the_last_counts() {
+    not_for!("crun", "1.8.1 takes the first");
+    not_for!("runc", "1.1 takes the empty one");
+    for (env, home) in [(json!(["HOME=/x", "HOME="]), "/root"), (json!(["HOME=", "HOME=/x"]), "/x")] {
+        let bundle = Bundle::with(|c| c["process"]["env"] = env);
+        assert_eq!(&bundle.facts()["env.HOME"], home);
+    }
+}
+
+#[test]
 fn the_program_is_searched_in_the_containers_path() {
     let bundle = Bundle::with(|c| {
         c["process"]["args"] = json!(["named"]);

@@ -45,6 +45,9 @@ fn ps_takes_options_as_one_argument_or_as_several() {
     for options in [&["-o", "pid,comm"][..], &["-opid,comm"], &["-eo", "pid,comm"]] {
         assert_eq!(table(&bundle, options), [["PID", "COMMAND"], [&pid, "probe"]], "{options:?}");
     }
+    for options in [&["x"][..], &["ax"], &["-e", "-x"]] {
+        assert_eq!(table(&bundle, options)[0], ["PID", "TTY", "STAT", "TIME", "COMMAND"], "{options:?}");
+    }
     let rows = table(&bundle, &["aux"]);
     assert_eq!(rows[0][..4], ["USER", "PID", "%CPU", "%MEM"]);
     assert_eq!(rows[1][..2], ["root", &pid]);

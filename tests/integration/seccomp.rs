@@ -163,6 +163,24 @@ fn an_agent_is_told_of_the_container_and_answers_its_calls() {
 }
 
 #[test]
+fn an_agent_hears_of_a_created_container() {
+    not_for!("crun", "1.8.1 has other states");
+    for no_new_privileges in [true, false] {
+        let mut bundle = Bundle::new();
+        notify(&mut bundle, no_new_privileges);
+        let agent = UnixListener::bind(bundle.dir.join("agent")).unwrap();
+        agent.set_nonblocking(true).unwrap();
+        bundle.write();
+        bundle.runtime(&["create", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]).ok();
+        let (stream, _) = agent.accept().expect("nobody has connected before the start");
+        let state: Value = serde_json::from_slice(&Message::receive(stream, 0).unwrap().payload).unwrap();
+        assert_eq!(state["state"]["status"], "creating");
+        assert_eq!(state["state"]["pid"], bundle.state_json()["pid"]);
+        bundle.delete();
+    }
+}
+
+#[test]
 fn nobody_to_answer_is_an_error_that_leaves_nothing() {
     for no_new_privileges in [true, false] {
         let mut bundle = Bundle::new();

@@ -133,6 +133,8 @@ fn device_rule(node: &Node<'_>) -> Result<DeviceRule> {
                 'r' => READ,
                 'w' => WRITE,
                 'm' => MKNOD,
+                // Says nothing, as under runc.
+                'a' => 0,
                 _ => return Err(access.refuse("expected letters of rwm")),
             };
         }

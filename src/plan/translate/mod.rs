@@ -124,8 +124,8 @@ impl Translation<'_, '_> {
         self.sysctl(linux.sysctl())?;
         self.net_devices(linux.net_devices())?;
         self.bridge(config.annotations())?;
-        self.root(config.root(), linux.rootfs_propagation())?;
-        self.mounts(config.mounts())?;
+        let root = self.root(config.root(), linux.rootfs_propagation())?;
+        self.mounts(config.mounts(), &root)?;
         if let Some(label) = said(linux.mount_label())? {
             self.string(kind::MOUNT_LABEL, &label)?;
         }

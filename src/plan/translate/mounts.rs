@@ -14,7 +14,7 @@ use crate::plan::names::{self, find_text};
 use crate::plan::namespace::IdMap;
 use crate::plan::options::{OPTIONS, RDONLY};
 use crate::plan::root::Root;
-use crate::text;
+use crate::text::{self, PathBuf};
 use crate::wire::json::{Node, Text};
 
 /// Longest `data`: mount(2) copies one page, and would cut what is beyond.
@@ -25,9 +25,9 @@ const MS_PRIVATE: u32 = libc::MS_PRIVATE as u32;
 const MS_RSLAVE: u32 = (libc::MS_SLAVE | libc::MS_REC) as u32;
 
 impl Translation<'_, '_> {
-    /// `root` and `linux.rootfsPropagation`.
+    /// `root` and `linux.rootfsPropagation`. Where the root is on the host.
     #[inline(never)]
-    pub(super) fn root(&mut self, root: &Node<'_>, propagation: &Node<'_>) -> Result<()> {
+    pub(super) fn root(&mut self, root: &Node<'_>, propagation: &Node<'_>) -> Result<PathBuf> {
         root.required()?;
         let mut view = oci::config::Root::of(root);
         view.locate()?;
@@ -55,13 +55,14 @@ impl Translation<'_, '_> {
             propagation: flags,
             no_pivot: self.request.no_pivot,
         };
-        put(&mut self.writer, root, value)
+        put(&mut self.writer, root, value)?;
+        Ok(PathBuf::from_bytes(place.to_bytes()).unwrap_or_default())
     }
 
     /// `mounts`, in their order.
     #[inline(never)]
-    pub(super) fn mounts(&mut self, mounts: &Node<'_>) -> Result<()> {
-        mounts.list()?.try_for_each(|node| self.mount(&node))?;
+    pub(super) fn mounts(&mut self, mounts: &Node<'_>, root: &PathBuf) -> Result<()> {
+        mounts.list()?.try_for_each(|node| self.mount(&node, root.as_bytes()))?;
         if self.request.notify.is_some() {
             let set = libc::MOUNT_ATTR_RDONLY
                 | libc::MOUNT_ATTR_NOSUID
@@ -75,13 +76,13 @@ impl Translation<'_, '_> {
     }
 
     #[inline(never)]
-    fn mount(&mut self, node: &Node<'_>) -> Result<()> {
+    fn mount(&mut self, node: &Node<'_>, root: &[u8]) -> Result<()> {
         let mut view = oci::Mount::of(node);
         view.locate()?;
         let mut room = &mut *self.scratch;
         let mut mount = BLANK;
         // Relative to `/` is deprecated, and what it always meant (config.md).
-        mount.destination = path(&view.destination().read()?, b"/", &mut room)?;
+        mount.destination = inside(path(&view.destination().read()?, b"/", &mut room)?, root);
         if climbs(mount.destination.to_bytes()) {
             return Err(view.destination().refuse("leads out of the root"));
         }
@@ -135,6 +136,14 @@ impl Translation<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A destination that is written as the host sees it, below the container's root, is meant as the container sees it: so has
+/// runc always had it.
+fn inside<'r>(destination: &'r CStr, root: &[u8]) -> &'r CStr {
+    let below = destination.to_bytes_with_nul().strip_prefix(root);
+    let below = below.filter(|below| below.starts_with(b"/") && !root.is_empty());
+    below.and_then(|below| CStr::from_bytes_with_nul(below).ok()).unwrap_or(destination)
 }
 
 /// Whose files they seem to be. A map without an option is an `idmap` (config.md, "uidMappings").

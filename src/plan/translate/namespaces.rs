@@ -102,8 +102,8 @@ impl Translation<'_, '_> {
             self.namespaces.add(&namespace);
             put(&mut self.writer, &node, namespace)?;
         }
-        // Inheriting ours would put the container's mounts, and its pivot, upon the host.
-        if !self.namespaces.has(NEWNS) {
+        // Without one its mounts are made in ours, as under runc: for that takes rights over ours.
+        if !self.namespaces.has(NEWNS) && (self.request.rootless || self.namespaces.has(NEWUSER)) {
             return Err(list.refuse("a mount namespace is needed"));
         }
         if self.request.rootless && !self.namespaces.has(NEWUSER) {

@@ -142,7 +142,13 @@ impl Translation<'_, '_> {
         for node in set.list()? {
             match find_text(names::CAPABILITIES, &node.read()?) {
                 Some(number) => bits |= 1 << number,
-                None => (self.warn)(&node.refuse("unknown capability, ignored")),
+                None => {
+                    // runc's words.
+                    let mut buffer = [0; 64];
+                    let name = node.read::<Text<'_>>()?.decode(&mut buffer).unwrap_or("?");
+                    let ignored = format_args!("ignoring unknown or unavailable capabilities: [{name}]");
+                    (self.warn)(&node.refuse(ignored));
+                }
             }
         }
         Ok(bits)

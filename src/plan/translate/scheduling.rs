@@ -3,12 +3,16 @@
 use super::Translation;
 use super::rows::{self, word};
 use super::strings::put;
-use crate::error::Result;
-use crate::plan::kind;
+use crate::error::{Error, Result};
 use crate::plan::names::{SCHED_DEADLINE, SCHED_FIFO, SCHED_RR};
 use crate::plan::scheduling::{ExecAffinity, IoPriority, MemoryPolicy, Scheduler};
 use crate::plan::shown::Show;
+use crate::plan::{kind, list};
 use crate::wire::json::Node;
+
+/// Policies that have no nodes (set_mempolicy(2)).
+const MPOL_DEFAULT: u32 = libc::MPOL_DEFAULT as u32;
+const MPOL_LOCAL: u32 = libc::MPOL_LOCAL as u32;
 
 impl Translation<'_, '_> {
     /// `process.scheduler`. What the policy has no use for is refused, as runc does; the rest is the kernel's to judge.
@@ -60,11 +64,26 @@ impl Translation<'_, '_> {
     /// `linux.memoryPolicy`.
     #[inline(never)]
     pub(super) fn memory_policy(&mut self, node: &Node<'_>) -> Result<()> {
-        if node.is_empty() {
+        if !node.is_present() {
             return Ok(());
         }
         let mut policy = MemoryPolicy::default();
-        rows::read(&mut policy, node, &mut &mut *self.scratch)?;
+        rows::read(&mut policy, node, &mut &mut *self.scratch).map_err(|error| {
+            let said = error.subject();
+            // runc's words.
+            let field = match said.as_bytes().get("linux.memoryPolicy.".len()) {
+                Some(b'f') => "flag",
+                Some(b'n') => "node",
+                _ => "mode",
+            };
+            Error::refused(error.op(), format_args!("{said}: invalid memory policy {field}"))
+        })?;
+        let nodes = policy.nodes.and_then(|nodes| list::bits(nodes.to_bytes()));
+        let nodes = nodes.map_or(0, |nodes| nodes.iter().map(|word| word.count_ones()).sum());
+        if nodes != 0 && matches!(policy.mode, MPOL_DEFAULT | MPOL_LOCAL) {
+            let reason = format_args!("mode requires 0 nodes but got {nodes}");
+            return Err(node.at("nodes")?.refuse(reason));
+        }
         put(&mut self.writer, node, policy)
     }
 

@@ -151,7 +151,7 @@ fn build<T: Send>(
             unshare(flags);
             rustix::process::umask(rustix::fs::Mode::empty());
             let root = isolate(&plan)?;
-            mounts(&root, &plan, &setup, &mut core::iter::empty())?;
+            mounts(&root, &plan, &setup, &mut || Ok(None))?;
             devices(&root, &plan)?;
             if until == Until::Devices {
                 return Ok(look(&image.root()));

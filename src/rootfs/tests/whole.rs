@@ -87,21 +87,6 @@ fn a_read_only_dev_still_gets_its_devices() {
 }
 
 #[test]
-fn without_a_mount_namespace_no_mount_is_made() {
-    if !root_or_skip("without_a_mount_namespace") {
-        return;
-    }
-    let image = Image::new();
-    let wish = Wish { mounts: usual(), namespaces: 0, ..Wish::default() };
-    assert!(refusal(&wish, &image).starts_with("mounts: need a mount namespace"));
-    let wish = Wish { namespaces: 0, ..Wish::default() };
-    let names = build(&image, &wish, Until::Sealed, |_| fs::read_dir("/").unwrap().count()).unwrap();
-    assert_eq!(names, 1); // dev
-    let wish = Wish { namespaces: 0, readonly: true, ..Wish::default() };
-    assert!(build(&image, &wish, Until::Sealed, |_| ()).is_err());
-}
-
-#[test]
 fn cgroup_mounts_show_the_containers_own() {
     if !root_or_skip("cgroup_mounts") {
         return;
