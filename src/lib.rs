@@ -10,6 +10,7 @@ pub mod cmd;
 pub mod confine;
 pub mod container;
 pub mod error;
+pub mod form;
 pub mod hooks;
 pub mod init;
 pub mod limits;

@@ -40,6 +40,10 @@ pub const STATE: usize = 4096;
 /// Read-only tmpfs mounts that are kept writable until all mount points in them are made; more become read-only at once.
 pub const LATE_MOUNTS: usize = 32;
 
+/// Layers of an overlay: by the numbers of their descriptors, which have two or three digits, they fit the 255 bytes that
+/// fsconfig(2) takes for `lowerdir`. (overlayfs itself has 500.)
+pub const LAYERS: usize = 62;
+
 /// Deepest directory that `tmpcopyup` copies: each level holds two descriptors and a buffer on the stack.
 pub const COPY_DEPTH: usize = 64;
 

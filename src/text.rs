@@ -165,6 +165,11 @@ impl<'a> Into<'a> {
         Self { memory, len: 0 }
     }
 
+    /// How much has been written, in bytes.
+    pub fn written(&self) -> usize {
+        self.len
+    }
+
     /// What has been written.
     pub fn finish(self) -> &'a [u8] {
         self.split().0

@@ -19,6 +19,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("terminal", 4),
     ("hooks", 4),
     ("plan", 3),
+    ("form", 3),
     ("seccomp", 3),
     ("oci", 2),
     ("wire", 1),
@@ -30,7 +31,7 @@ const LEVELS: &[(&str, u8)] = &[
 ];
 
 /// Below the line between pure and effect: host-testable and fuzzable, so no system calls, whatever their level.
-const PURE: &[&str] = &["plan", "seccomp", "oci", "wire"];
+const PURE: &[&str] = &["plan", "form", "seccomp", "oci", "wire"];
 
 /// Who may speak to the bootstrap crate, apart from its netlink codec, which everybody above the ground floor may use.
 /// `sys` takes its raw descriptors over, `trace` names its marks; init and container are the two ends of its dialogue.

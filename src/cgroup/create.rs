@@ -40,10 +40,18 @@ impl Cgroups {
     /// write one, and no process was ever put there.
     pub fn find(&mut self, path: &CStr) -> Result<()> {
         self.path = self.names.add(&[&normal(path)?])?;
+        let ours = self.at_least_ours();
         for hierarchy in &mut self.hierarchies {
-            hierarchy.made = 1;
+            hierarchy.made = ours;
         }
         Ok(())
+    }
+
+    /// How many directories at the end of the path are ours in any case: the minirunc form has a parent for all of its containers,
+    /// which the last one removes.
+    fn at_least_ours(&self) -> u32 {
+        let name = self.path().to_bytes().strip_prefix(b"/minirunc/");
+        if name.is_some_and(|name| !name.contains(&b'/')) { 2 } else { 1 }
     }
 
     /// Makes the directory `path`, counted from each hierarchy's mount point, and the parents that it
@@ -141,7 +149,7 @@ impl Cgroups {
         // Another container that ends may remove the parent that we share between two of our steps.
         for _ in 0..16 {
             match mkdir(path.as_cstr(), permissions) {
-                Ok(()) => return (parents + 1, Ok(Made::Ready)),
+                Ok(()) => return (self.at_least_ours().max(parents + 1), Ok(Made::Ready)),
                 Err(Errno::EXIST) => return (0, self.reusable(hierarchy).map(|()| Made::Ready)),
                 Err(Errno::NOENT) => match self.make_parents(hierarchy) {
                     Ok(Some(made)) => parents = made.max(parents),

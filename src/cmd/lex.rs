@@ -130,6 +130,11 @@ impl Parser {
         self
     }
 
+    /// What has not been read yet, to be read again.
+    pub fn ahead(&self) -> Strings {
+        self.arguments
+    }
+
     /// What has not been read.
     pub fn rest(self) -> Strings {
         self.arguments

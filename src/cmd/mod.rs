@@ -1,5 +1,6 @@
 //! The command line: one verb per file, one table for parser and help.
 
+mod bare;
 mod create;
 mod delete;
 mod events;

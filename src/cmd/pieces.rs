@@ -37,7 +37,7 @@ pub struct Variant {
 /// Writes a document, `indent` per level.
 #[cold]
 pub fn write(pieces: &[Piece], variant: Variant, indent: &str, out: &mut dyn Write) -> fmt::Result {
-    let mut out = Indented { out, indent, depth: 0, quoted: false, opened: false };
+    let mut out = Indented::new(indent, out);
     for piece in pieces {
         match *piece {
             Piece::Text(text) => out.write_str(text),
@@ -56,16 +56,23 @@ pub fn write(pieces: &[Piece], variant: Variant, indent: &str, out: &mut dyn Wri
 }
 
 /// Breaks lines on the way.
-struct Indented<'a> {
+pub struct Indented<'a> {
     out: &'a mut dyn Write,
     indent: &'a str,
     depth: usize,
     quoted: bool,
+    /// Behind a backslash.
+    escaped: bool,
     /// Nothing has come since the last bracket was opened.
     opened: bool,
 }
 
-impl Indented<'_> {
+impl<'a> Indented<'a> {
+    /// `indent` per level.
+    pub fn new(indent: &'a str, out: &'a mut dyn Write) -> Self {
+        Self { out, indent, depth: 0, quoted: false, escaped: false, opened: false }
+    }
+
     fn strings(&mut self, strings: &mut dyn Iterator<Item = &'static str>) -> fmt::Result {
         let mut comma = "";
         for string in strings {
@@ -84,6 +91,9 @@ impl Indented<'_> {
 impl Write for Indented<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for char in text.chars() {
+            if char.is_ascii_whitespace() && !self.quoted {
+                continue;
+            }
             let closes = matches!(char, '}' | ']') && !self.quoted;
             if closes {
                 self.depth = self.depth.saturating_sub(1);
@@ -94,8 +104,8 @@ impl Write for Indented<'_> {
             self.opened = false;
             self.out.write_char(char)?;
             match char {
-                '"' => self.quoted = !self.quoted,
-                _ if self.quoted => {}
+                '"' if !self.escaped => self.quoted = !self.quoted,
+                _ if self.quoted => self.escaped = char == '\\' && !self.escaped,
                 '{' | '[' => (self.depth, self.opened) = (self.depth + 1, true),
                 ':' => self.out.write_char(' ')?,
                 ',' => self.line()?,

@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 
 use super::lex::{Item, Parser, usage};
 use super::output::Output;
-use super::{Command, Globals, id_and_rest};
+use super::{Command, Globals, id_and_rest, list};
 use crate::container::processes::{self, Process};
 use crate::error::{Error, Result};
 use crate::sys::arguments::Strings;
@@ -19,14 +19,26 @@ use crate::wire::time::Moment;
 
 pub const COMMAND: Command = Command {
     name: "ps",
-    operands: "ID [PS OPTIONS]",
-    help: "list the processes of a container; options of ps(1): -e -f -o a u x",
+    operands: "[ID [PS OPTIONS]]",
+    help: "list the processes of a container, or the containers; options of ps(1): -e -f -o a u x",
     flags: "\
     format,f table|json: what to print\n",
     run,
 };
 
 fn run(globals: &Globals, parser: Parser) -> Result<u8> {
+    // Without an id, the containers.
+    let mut look = Parser::new(parser.ahead(), COMMAND.flags);
+    let mut any = false;
+    while let Some(item) = look.advance()? {
+        any |= matches!(item, Item::Operand(_));
+        if any {
+            break;
+        }
+    }
+    if !any {
+        return (list::COMMAND.run)(globals, Parser::new(parser.ahead(), list::COMMAND.flags));
+    }
     let mut json = Ok(false);
     let (id, options) = id_and_rest(parser, &mut |item| {
         json = match item {

@@ -4,9 +4,10 @@ use core::ffi::CStr;
 use core::fmt::Write;
 
 use nsenter::attr::Message;
-use rustix::fs::{self, CWD, Mode, OFlags};
+use rustix::fs::{self, Access};
 use rustix::io::Errno;
 
+use super::bare::{self, of_bare};
 use super::lex::{Item, Parser, usage};
 use super::output::Output;
 use super::{Command, Globals, report, trace};
@@ -16,13 +17,14 @@ use crate::container::store::Store;
 use crate::container::{Container, config, id, pid_file};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Plan};
+use crate::sys::arguments::Strings;
 use crate::sys::process;
 use crate::text::{PathBuf, shown};
 
 pub const COMMAND: Command = Command {
     name: "run",
-    operands: "BUNDLE | ID",
-    help: "run the container of a bundle",
+    operands: "BUNDLE | ID | COMMAND...",
+    help: "run the container of a bundle, or a command in a root",
     flags: FLAGS,
     run: |globals, parser| launch(globals, parser, false),
 };
@@ -49,6 +51,7 @@ pub const OF_CREATE: &str = of_create!();
 /// What `run` takes besides.
 const FLAGS: &str = concat!(
     of_create!(),
+    of_bare!(),
     "\
     keep: do not remove it when it ends\n\
     no-subreaper: do not adopt its orphans\n\
@@ -73,10 +76,17 @@ struct Options {
     dry_run: bool,
     init: bool,
     preserve_fds: u32,
+    /// `--rootfs` or `--image`: there is no bundle.
+    root: Option<&'static CStr>,
+    /// Then, the command.
+    command: Option<Strings>,
+    /// What makes sense only then.
+    bare: Option<&'static str>,
 }
 
 /// `run`, or as far as `create` goes: there the process waits for `start`.
 pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
+    let arguments = parser.ahead();
     let options = parse(globals, parser)?;
     let listen_fds = listen_fds(globals);
     // Before anything is opened: these numbers are the caller's.
@@ -91,6 +101,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
     let order = Order {
         id: id.as_cstr(),
         bundle: &bundle,
+        form: options.command.map(|command| bare::form(arguments, FLAGS, command)).transpose()?,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
@@ -149,7 +160,9 @@ fn refusal(globals: &Globals, error: &Error) -> u8 {
 
 fn parse(globals: &Globals, mut parser: Parser) -> Result<Options> {
     let mut options = Options::default();
-    while let Some(item) = parser.advance()? {
+    loop {
+        let ahead = parser.ahead();
+        let Some(item) = parser.advance()? else { break };
         match item {
             Item::Flag("bundle", value) => options.bundle = Some(value),
             Item::Flag("id", value) => options.id = Some(value),
@@ -165,22 +178,44 @@ fn parse(globals: &Globals, mut parser: Parser) -> Result<Options> {
             Item::Switch("init", on) => options.init = on,
             Item::Flag("console-socket", value) => options.console_socket = Some(value),
             Item::Flag("pidfd-socket", value) => options.pidfd_socket = Some(value),
-            Item::Flag(..) | Item::Switch(..) => {}
+            Item::Flag("rootfs" | "image", value) => options.root = Some(value),
+            Item::Flag(name, _) | Item::Switch(name, _) => options.bare = Some(name),
+            Item::Operand(_) if options.root.is_some() => {
+                let mut command = ahead;
+                if command.clone().next() == Some(c"--") {
+                    command.next();
+                }
+                options.command = Some(command);
+                break;
+            }
             Item::Operand(operand) if options.operand.is_none() => options.operand = Some(operand),
             Item::Operand(_) => return Err(usage("one operand is expected: a bundle or an id")),
         }
+    }
+    if options.root.is_some() {
+        if options.bundle.is_some() || options.operand.is_some() {
+            return Err(usage("--rootfs and --image come before the command, and without a bundle"));
+        }
+        let nothing = parser.ahead();
+        options.command.get_or_insert(nothing);
+    } else if let Some(name) = options.bare {
+        return Err(usage(format_args!("--{name}: only with --rootfs or --image")));
     }
     Ok(options)
 }
 
 impl Options {
-    /// Which bundle, and under which id: `--bundle DIR ID`, `ID` in a bundle; and `run BUNDLE`, `run --id ID BUNDLE`.
+    /// Which bundle, and under which id: `--bundle DIR ID`, `ID` in a bundle; and `run BUNDLE`, `run --id ID BUNDLE`. Without a bundle,
+    /// what is not absolute is so from where we are.
     fn which(&self, create: bool) -> Result<(PathBuf, PathBuf)> {
-        let operand = self.operand.ok_or_else(|| usage("a bundle or a container id is expected"))?;
         let own = |id: &CStr| {
             id::check(id)?;
             PathBuf::from_bytes(id.to_bytes()).map_err(|_| Error::refused("id", "longer than its limit"))
         };
+        if let Some(root) = self.root {
+            return Ok((config::locate(c".")?, self.id.map_or_else(|| Ok(invented(root.to_bytes())), own)?));
+        }
+        let operand = self.operand.ok_or_else(|| usage("a bundle or a container id is expected"))?;
         if let Some(bundle) = self.bundle {
             return Ok((config::locate(bundle)?, own(operand)?));
         }
@@ -190,22 +225,22 @@ impl Options {
         // An id has no slash, and a bundle is a directory: what could be both is the bundle that it names.
         if !create && (operand.to_bytes().contains(&b'/') || is_bundle(operand)) {
             let bundle = config::locate(operand)?;
-            let id = invented(&bundle);
+            let id = invented(bundle.as_bytes());
             return Ok((bundle, id));
         }
         Ok((config::locate(c".")?, own(operand)?))
     }
 }
 
-/// Whether a directory of this name is there.
+/// Whether a directory of this name is there, with a config.json.
 fn is_bundle(name: &CStr) -> bool {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    fs::openat(CWD, name, flags, Mode::empty()).is_ok()
+    let Ok(mut path) = PathBuf::from_bytes(name.to_bytes()) else { return false };
+    path.join(config::NAME.as_bytes()).is_ok() && fs::access(path.as_cstr(), Access::EXISTS).is_ok()
 }
 
-/// `<name of the bundle>-<our pid>`, with what an id may not have replaced.
-fn invented(bundle: &PathBuf) -> PathBuf {
-    let name = bundle.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
+/// `<last name of a path>-<our pid>`, with what an id may not have replaced.
+fn invented(path: &[u8]) -> PathBuf {
+    let name = path.rsplit(|&byte| byte == b'/').find(|name| !name.is_empty()).unwrap_or(b"root");
     let mut id = PathBuf::new();
     for &byte in name.iter().take(255) {
         let fine = byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);

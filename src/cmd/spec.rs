@@ -1,17 +1,20 @@
 //! `spec`: writes a config.json to begin with, the same as runc's.
 
 use core::ffi::CStr;
+use core::fmt::Write;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 
 use super::lex::{Item, Parser, usage};
 use super::pieces::Piece::{self, Gid, Rooted, Rootless, Text, Uid, Unified};
-use super::pieces::{Variant, write};
-use super::{Command, Globals};
+use super::pieces::{self, Variant, write};
+use super::{Command, Globals, output, report};
 use crate::cgroup::{self, Cgroups};
+use crate::container::config;
 use crate::error::{Context, Errno, Error, Result};
-use crate::text::{Into, shown};
-use crate::{oci, sys};
+use crate::text::{Into, PathBuf, shown};
+use crate::wire::json::Document;
+use crate::{form, oci, sys};
 
 pub const COMMAND: Command = Command {
     name: "spec",
@@ -20,7 +23,7 @@ pub const COMMAND: Command = Command {
     flags: "\
     bundle,b DIR: where to write it\n\
     rootless: for an ordinary user\n\
-    from FILE: refused: not built yet\n",
+    from FILE: print FILE, which may be in the minirunc form, as OCI has it\n",
     run,
 };
 
@@ -49,20 +52,11 @@ static CONFIG: &[Piece] = &[
     Text(concat!(
         r#"},"rlimits":[{"type":"RLIMIT_NOFILE","hard":1024,"soft":1024}],"noNewPrivileges":true},"#,
         r#""root":{"path":"rootfs","readonly":true},"hostname":"runc","mounts":["#,
-        r#"{"destination":"/proc","type":"proc","source":"proc"},"#,
-        r#"{"destination":"/dev","type":"tmpfs","source":"tmpfs","#,
-        r#""options":["nosuid","strictatime","mode=755","size=65536k"]},"#,
-        r#"{"destination":"/dev/pts","type":"devpts","source":"devpts","#,
-        r#""options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620""#,
     )),
+    Text(form::FIRST_MOUNTS),
     // A group that an ordinary user's namespace does not have.
     Rooted(r#","gid=5""#),
-    Text(concat!(
-        r#"]},{"destination":"/dev/shm","type":"tmpfs","source":"shm","#,
-        r#""options":["nosuid","noexec","nodev","mode=1777","size=65536k"]},"#,
-        r#"{"destination":"/dev/mqueue","type":"mqueue","source":"mqueue","#,
-        r#""options":["nosuid","noexec","nodev"]},{"destination":"/sys","#,
-    )),
+    Text(form::MORE_MOUNTS),
     // A sysfs belongs to a network namespace, which is the host's there.
     Rooted(r#""type":"sysfs","source":"sysfs","options":["#),
     Rootless(r#""type":"none","source":"/sys","options":["rbind","#),
@@ -81,24 +75,23 @@ static CONFIG: &[Piece] = &[
     Text(r#"{"type":"ipc"},{"type":"uts"},{"type":"mount"}"#),
     Unified(r#",{"type":"cgroup"}"#),
     Rootless(r#",{"type":"user"}"#),
-    Text(concat!(
-        r#"],"maskedPaths":["/proc/acpi","/proc/asound","/proc/kcore","/proc/keys","/proc/latency_stats","#,
-        r#""/proc/timer_list","/proc/timer_stats","/proc/sched_debug","/sys/firmware","/proc/scsi","#,
-        r#""/sys/devices/virtual/tpm"],"#,
-        r#""readonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]}}"#,
-    )),
+    Text("],"),
+    Text(form::HIDDEN),
 ];
 
 #[cold]
-fn run(_: &Globals, mut parser: Parser) -> Result<u8> {
-    let (mut bundle, mut variant) = (c".", Variant::default());
+fn run(globals: &Globals, mut parser: Parser) -> Result<u8> {
+    let (mut bundle, mut from, mut variant) = (c".", None, Variant::default());
     while let Some(item) = parser.advance()? {
         match item {
             Item::Flag("bundle", dir) => bundle = dir,
-            Item::Flag(..) => return Err(Error::refused("spec", "--from: not supported by this build yet")),
+            Item::Flag(_, file) => from = Some(file),
             Item::Switch(_, on) => variant.rootless = on,
             Item::Operand(_) => return Err(usage("no operand is expected")),
         }
+    }
+    if let Some(file) = from {
+        return print(globals, file);
     }
     variant.unified = Cgroups::discover().is_ok_and(|cgroups| cgroups.mode() == cgroup::Mode::V2);
     let mut text = Into::new(sys::memory::anonymous(LONGEST).context("mmap", "config.json")?);
@@ -116,4 +109,26 @@ fn run(_: &Globals, mut parser: Parser) -> Result<u8> {
         let _ = unlinkat(&dir, NAME, AtFlags::empty());
     }
     written.map(|_| 0)
+}
+
+/// Prints a configuration as OCI has it. Without an id of a container it has no cgroup of its own.
+fn print(globals: &Globals, file: &CStr) -> Result<u8> {
+    let text = config::text(file, config::NAME)?;
+    let mut document = Document::parse(config::NAME, text)?;
+    let (written, profile, rewritten);
+    if form::is_written(&document.root())? {
+        let end = file.to_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let mut bundle = PathBuf::from_bytes(file.to_bytes()).unwrap_or_default();
+        bundle.truncate(end);
+        written = document;
+        profile = config::profile(&written, &bundle)?;
+        let mut warn = |warning: &Error| report::warning(globals, warning);
+        rewritten = config::rewrite(&written, profile.as_ref(), None, &mut warn)?;
+        document = Document::rewritten(config::NAME, rewritten.0, &rewritten.1)?;
+    }
+    output::print(|out| {
+        pieces::Indented::new("\t", out).write_str(document.text())?;
+        out.write_char('\n')
+    })?;
+    Ok(0)
 }

@@ -5,10 +5,14 @@ use core::ffi::CStr;
 use rustix::fd::AsFd;
 use rustix::fs::{self, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
+use super::launch::is_rootless;
 use super::store::read_full;
 use crate::error::{Context, Error, Result};
+use crate::form::{self, Request};
 use crate::text::{PathBuf, shown};
+use crate::wire::json::{Document, Rewriter, Rewritten, Text};
 use crate::{limits, sys};
 
 /// The name that errors about its content begin with.
@@ -59,6 +63,41 @@ pub fn text(path: &CStr, name: &str) -> Result<&'static [u8]> {
     let buffer = sys::memory::anonymous(size.max(1)).context("mmap", name)?;
     let read = read_full(&file, buffer).context("read", shown(path))?;
     Ok(buffer.get(..read).unwrap_or(&[]))
+}
+
+/// What `seccomp_profile` of a configuration in the minirunc form names, relative to the bundle.
+pub fn profile(written: &Document<'_>, bundle: &PathBuf) -> Result<Option<Document<'static>>> {
+    const NAME: &str = "seccomp_profile";
+    let node = written.root().at(NAME)?;
+    if node.is_empty() {
+        return Ok(None);
+    }
+    let mut path = bundle.clone();
+    let text = node.read::<Text<'_>>()?;
+    if text.starts_with('/') {
+        path.truncate(0);
+    }
+    let joined = path.join(b"").and_then(|()| text.try_for_each(|piece| path.push(piece.as_bytes())));
+    joined.map_err(|_| node.refuse("longer than a path may be"))?;
+    Document::parse(NAME, self::text(path.as_cstr(), NAME)?).map(Some)
+}
+
+/// Memory for what is written around the values of a form.
+const FRAME: usize = 16 << 10;
+
+/// What a configuration in the minirunc form says, as OCI text and where its parts come from.
+pub fn rewrite<'a>(
+    written: &'a Document<'a>,
+    profile: Option<&'a Document<'a>>,
+    id: Option<&'a CStr>,
+    warn: &mut dyn FnMut(&Error),
+) -> Result<Rewritten<'static, 'a>> {
+    let owner = is_rootless().then(|| (geteuid().as_raw(), getegid().as_raw()));
+    // A list may be written three times, a profile once.
+    let memory = sys::memory::anonymous(4 * limits::CONFIG + FRAME).context("mmap", NAME)?;
+    let mut out = Rewriter::new(written, memory);
+    form::rewrite(written, &Request { id, owner, profile }, &mut out, warn)?;
+    out.finish(NAME)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::plan::mount::Mount;
 use crate::plan::{self, Noun, hook, kind};
 use crate::terminal::relay;
-use crate::{hooks, limits, net, sys, trace};
+use crate::{hooks, limits, net, rootfs, sys, trace};
 
 /// The socketpair: our end close-on-exec, the child's inherited.
 pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
@@ -92,14 +92,26 @@ impl Container<'_> {
         if gate.is_some() {
             writer.flag(kind::GATE);
         }
+        // Mounted by who has the privileges. An ordinary user's init has them, in its namespaces, whose mounts its layers have to be on.
+        let mut overlay = None;
+        if self.plan.has(kind::OVERLAY)? {
+            let (place, path) = self.entry.make_overlay()?;
+            if is_rootless() {
+                writer.string(kind::OVERLAY_PLACE, path.as_cstr());
+            } else {
+                let users = sys::process::is_in_user_namespace();
+                overlay = Some(rootfs::overlay::make(&self.plan, &place, users)?);
+                writer.u32(kind::OVERLAY_FD, (tasks.len() + usize::from(gate.is_some())) as u32);
+            }
+        }
         self.tell_of(order.debug, prioritised, order.foreground, &mut writer)?;
         resctrl::make(&self.plan, &mut self.resctrl)?;
         if self.resctrl != 0 {
             writer.u32(kind::RESCTRL, self.resctrl);
         }
         let setup = writer.finish().map_err(plan::broken)?;
-        let fds = tasks.iter().chain(&gate).map(AsRawFd::as_raw_fd);
-        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
+        let fds = tasks.iter().chain(&gate).chain(&overlay).map(AsRawFd::as_raw_fd);
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 2 }> = fds.collect();
         channel.send_with_fds(setup, &fds)?;
         channel.send(message)?;
         self.entry.append(file, setup)

@@ -28,7 +28,7 @@ use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::{Document, Node};
-use crate::{hooks, limits, seccomp, sys, trace};
+use crate::{form, hooks, limits, seccomp, sys, trace};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -36,6 +36,8 @@ pub struct Order<'a> {
     pub id: &'a CStr,
     /// The bundle's absolute path.
     pub bundle: &'a PathBuf,
+    /// What is read in place of its config.json, in the minirunc form.
+    pub form: Option<&'static [u8]>,
     /// `--no-pivot`.
     pub no_pivot: bool,
     /// `--no-new-keyring`.
@@ -74,9 +76,19 @@ pub fn translate(
     notify: Option<&PathBuf>,
     warn: &mut dyn FnMut(&Error),
 ) -> Result<&'static [u8]> {
-    let text = config::read(order.bundle)?;
+    let (name, text) = match order.form {
+        Some(text) => ("command line", text),
+        None => (config::NAME, config::read(order.bundle)?),
+    };
     trace::mark(trace::CONFIG);
-    let document = Document::parse(config::NAME, text)?;
+    let mut document = Document::parse(name, text)?;
+    let (written, profile, rewritten);
+    if form::is_written(&document.root())? {
+        written = document;
+        profile = config::profile(&written, order.bundle)?;
+        rewritten = config::rewrite(&written, profile.as_ref(), Some(order.id), warn)?;
+        document = Document::rewritten(name, rewritten.0, &rewritten.1)?;
+    }
     trace::mark(trace::PARSED);
     let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
     let (memory, scratch) = memory.split_at_mut(limits::PLAN);

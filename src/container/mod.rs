@@ -22,6 +22,7 @@ pub mod query;
 pub mod record;
 pub mod socket;
 pub mod store;
+mod tree;
 pub mod update;
 
 use core::ffi::CStr;

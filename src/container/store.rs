@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
 
+use super::tree;
 use crate::error::{Context, Error, Result};
 use crate::text::{PathBuf, shown};
 use crate::{limits, sys};
@@ -32,6 +33,8 @@ pub const NOTIFY: &CStr = c"notify";
 pub const NOTIFY_SOCKET: &CStr = c"notify/notify.sock";
 /// Which address it has on its bridge, see [`super::lease`].
 pub const LEASE: &CStr = c"lease";
+/// What the container writes above the layers of its root, see [`crate::rootfs::overlay`].
+pub const OVERLAY: &CStr = c"overlay";
 /// The state under construction.
 const STATE_NEW: &CStr = c".state.json";
 
@@ -122,6 +125,7 @@ impl Store {
                 .into_iter()
                 .try_for_each(|name| entry.unlink(name))?;
             let _ = fs::unlinkat(&entry.dir, NOTIFY, AtFlags::REMOVEDIR);
+            tree::remove(entry.dir.as_fd(), OVERLAY)?;
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         }
         match removed {
@@ -301,6 +305,13 @@ impl Entry {
     /// Makes the directory for the socket of sd_notify(3).
     pub fn make_notify(&self) -> Result<()> {
         fs::mkdirat(&self.dir, NOTIFY, Mode::from_raw_mode(0o755)).context("mkdir", self.shown(NOTIFY))
+    }
+
+    /// Makes the directory for what is written above layers.
+    pub fn make_overlay(&self) -> Result<(OwnedFd, PathBuf)> {
+        let path = self.shown(OVERLAY);
+        fs::mkdirat(&self.dir, OVERLAY, Mode::RWXU).context("mkdir", &path)?;
+        self.open(OVERLAY, OFlags::PATH | OFlags::DIRECTORY).map(|place| (place, path))
     }
 
     /// The directory itself.

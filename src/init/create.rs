@@ -50,7 +50,13 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     }
 
     step(trace::SESSION);
-    let root = rootfs::isolate(&plan)?;
+    let overlay = match setup.string(kind::OVERLAY_PLACE)? {
+        Some(place) => Some(rootfs::overlay::make_at(place, &plan)?),
+        None => {
+            setup.u32(kind::OVERLAY_FD)?.and_then(|index| fds.take(index as usize)).map(descriptor::adopt)
+        }
+    };
+    let root = rootfs::isolate(&plan, overlay)?;
     trace::mark(trace::ROOT);
     // What only the runtime can prepare; in our mounts, which have to be our own first.
     let asks = setup.has(kind::ASK_MOUNTS)?;

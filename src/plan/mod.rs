@@ -55,6 +55,7 @@ pub mod kind {
     pub const MASKED_PATH: u16 = 23;
     pub const READONLY_PATH: u16 = 24;
     pub const MOUNT_LABEL: u16 = 25;
+    pub const OVERLAY: u16 = 26;
     // What runs.
     pub const ARG: u16 = 30;
     pub const ENV: u16 = 31;
@@ -112,6 +113,8 @@ pub mod kind {
     pub const DEBUG: u16 = 110;
     pub const PRIORITIES: u16 = 111;
     pub const RESCTRL: u16 = 112;
+    pub const OVERLAY_FD: u16 = 115;
+    pub const OVERLAY_PLACE: u16 = 116;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

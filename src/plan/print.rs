@@ -51,6 +51,7 @@ static LINES: &[(u16, &str, How)] = &[
     (kind::MASKED_PATH, "masked-path", Text),
     (kind::READONLY_PATH, "readonly-path", Text),
     (kind::MOUNT_LABEL, "mount-label", Text),
+    (kind::OVERLAY, "overlay", Text),
     (kind::ARG, "arg", Text),
     (kind::ENV, "env", Text),
     (kind::CWD, "cwd", Text),

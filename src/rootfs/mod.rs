@@ -14,6 +14,7 @@ mod device;
 mod filesystem;
 mod mask;
 mod mount;
+pub mod overlay;
 mod pivot;
 mod resolve;
 

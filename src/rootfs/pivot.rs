@@ -22,8 +22,8 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Cuts our copy of the host's mounts off from the host's, as `linux.rootfsPropagation` has it, and makes the
-/// container's root a mount of its own.
-pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
+/// container's root a mount of its own, or an `overlay` in its place.
+pub fn isolate<'a>(plan: &Plan<'a>, overlay: Option<OwnedFd>) -> Result<Root<'a>> {
     let root = config(plan)?;
     let mut namespaces = 0;
     for namespace in plan.each::<Namespace<'_>>() {
@@ -42,7 +42,10 @@ pub fn isolate<'a>(plan: &Plan<'a>) -> Result<Root<'a>> {
         let kind = if kind == 0 { libc::MS_PRIVATE as u32 } else { kind };
         detach_parent(&root_of_container.directory, kind).context("mount_setattr", shown(root.path))?;
     }
-    let tree = call::copy(&root_of_container.directory, Reach::Tree, root.path)?;
+    let tree = match overlay {
+        Some(overlay) => overlay,
+        None => call::copy(&root_of_container.directory, Reach::Tree, root.path)?,
+    };
     call::attach(&tree, &root_of_container.directory, root.path)?;
     if !ours {
         // The host's namespace gets this tree, which is its to unmount, and nobody else what is mounted in it.
@@ -127,7 +130,11 @@ fn cover(root: &Root<'_>, host: &OwnedFd, path: &CStr) -> Result<()> {
             Err(errno) => return Err(Error::system("umount2", shown(name), errno)),
         }
     }
-    call::attach(&root.directory, host, path)?;
+    match mount::attach(&root.directory, host) {
+        // It was made on `/`, and lies there already.
+        Ok(()) | Err(Errno::LOOP) => {}
+        Err(errno) => return Err(Error::system("move_mount", shown(path), errno)),
+    }
     rustix::process::chroot(c".").context("chroot", shown(path))
 }
 

@@ -6,6 +6,7 @@
 
 mod bad_config;
 mod bad_input;
+mod bare;
 mod bridge;
 mod captured;
 mod cgroup;
@@ -18,6 +19,7 @@ mod events;
 mod exec;
 mod exec_terminal;
 mod features;
+mod form;
 mod hooks;
 mod idmap;
 mod inherit;

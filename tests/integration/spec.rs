@@ -116,6 +116,6 @@ fn what_cannot_be_written_is_refused_by_name() {
     let bundle = Bundle::new();
     fs::create_dir(bundle.state()).unwrap();
     spec(&bundle, &["--bundle", "/no/such/directory"]).refused(&["/no/such/directory", "ENOENT"]);
-    spec(&bundle, &["--from", "x"]).refused(&["--from"]);
+    spec(&bundle, &["--from", "x"]).refused(&["open x: ENOENT"]);
     assert!(!bundle.dir.join("config.json").exists());
 }

@@ -158,3 +158,22 @@ pub fn unmount_below(dir: &Path) -> bool {
     }
     false
 }
+
+/// Makes an overlayfs whiteout in a layer: the name is gone from those below.
+pub fn whiteout(path: &Path) {
+    let path = c_path(path);
+    // SAFETY: a NUL-terminated path.
+    assert_eq!(unsafe { libc::mknod(path.as_ptr(), libc::S_IFCHR, libc::makedev(0, 0)) }, 0, "mknod");
+}
+
+/// Has a directory of a layer hide those below it, by this extended attribute of overlayfs's.
+pub fn opaque(path: &Path, attribute: &str) {
+    let (path, name) = (c_path(path), std::ffi::CString::new(attribute).expect("name"));
+    // SAFETY: NUL-terminated strings and one byte.
+    let done = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), c"y".as_ptr().cast(), 1, 0) };
+    assert_eq!(done, 0, "setxattr {attribute}");
+}
+
+fn c_path(path: &Path) -> std::ffi::CString {
+    std::ffi::CString::new(path.to_str().expect("utf-8")).expect("path")
+}

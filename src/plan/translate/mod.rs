@@ -124,6 +124,7 @@ impl Translation<'_, '_> {
         self.sysctl(linux.sysctl())?;
         self.net_devices(linux.net_devices())?;
         self.bridge(config.annotations())?;
+        self.overlay(config.annotations())?;
         let root = self.root(config.root(), linux.rootfs_propagation())?;
         self.mounts(config.mounts(), &root)?;
         if let Some(label) = said(linux.mount_label())? {

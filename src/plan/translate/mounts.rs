@@ -4,9 +4,10 @@ use core::ffi::CStr;
 use core::fmt::Write;
 
 use super::Translation;
-use super::namespaces::{NEWUSER, id_mapping};
+use super::namespaces::{NEWNS, NEWUSER, id_mapping};
 use super::strings::{PATH, climbs, path, put, said, sound};
 use crate::error::Result;
+use crate::limits;
 use crate::oci;
 use crate::plan::kind;
 use crate::plan::mount::{BIND, BLANK, Mount, NO_BIND};
@@ -57,6 +58,49 @@ impl Translation<'_, '_> {
         };
         put(&mut self.writer, root, value)?;
         Ok(PathBuf::from_bytes(place.to_bytes()).unwrap_or_default())
+    }
+
+    /// `org.minirunc.overlay`: the layers, topmost first, with colons between them. A backslash takes the meaning from a colon
+    /// or from another one, as in overlayfs's own `lowerdir`.
+    #[inline(never)]
+    pub(super) fn overlay(&mut self, annotations: &Node<'_>) -> Result<()> {
+        let node = annotations.at("org.minirunc.overlay")?;
+        if !node.is_present() {
+            return Ok(());
+        }
+        if !self.namespaces.makes(NEWNS) {
+            return Err(node.refuse("there is no new mount namespace in linux.namespaces"));
+        }
+        let (mut layer, mut escaped, mut count) = (PathBuf::new(), false, 0);
+        for char in node.read::<Text<'_>>()?.chars().chain([':']) {
+            if char == '\\' && !escaped {
+                escaped = true;
+                continue;
+            }
+            if char != ':' || escaped {
+                escaped = false;
+                if layer.as_bytes().is_empty() && char != '/' {
+                    let _ = layer.push(self.request.bundle.to_bytes()).and_then(|()| layer.push(b"/"));
+                }
+                let fits = layer.push(char.encode_utf8(&mut [0; 4]).as_bytes());
+                fits.map_err(|_| node.refuse(format_args!("a layer is longer than {PATH} bytes")))?;
+                continue;
+            }
+            count += 1;
+            if layer.as_bytes().is_empty() || count > limits::LAYERS {
+                let most = limits::LAYERS;
+                return Err(
+                    node.refuse(format_args!("expected 1 to {most} directories, with ':' between them"))
+                );
+            }
+            self.writer.string(kind::OVERLAY, layer.as_cstr());
+            layer.truncate(0);
+        }
+        // It took the meaning from the colon that ends the last one.
+        if !layer.as_bytes().is_empty() {
+            return Err(node.refuse("a backslash at the end"));
+        }
+        sound(&self.writer, &node)
     }
 
     /// `mounts`, in their order.

@@ -20,7 +20,7 @@ const INTERFACE: usize = libc::IFNAMSIZ - 1;
 const NAME: usize = 64;
 
 pub(super) const NEWUSER: u32 = libc::CLONE_NEWUSER as u32;
-const NEWNS: u32 = libc::CLONE_NEWNS as u32;
+pub(super) const NEWNS: u32 = libc::CLONE_NEWNS as u32;
 const NEWUTS: u32 = libc::CLONE_NEWUTS as u32;
 const NEWIPC: u32 = libc::CLONE_NEWIPC as u32;
 pub(super) const NEWNET: u32 = libc::CLONE_NEWNET as u32;

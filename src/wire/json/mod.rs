@@ -12,6 +12,7 @@
 
 mod check;
 mod node;
+mod rewrite;
 mod text;
 mod value;
 mod write;
@@ -20,7 +21,8 @@ mod write;
 mod tests;
 
 pub use check::check;
-pub use node::{Document, Elements, Members, Node, Read};
+pub use node::{Document, Elements, Members, Node, Origin, Read};
+pub use rewrite::{Rewriter, Rewritten};
 pub use text::{Piece, Pieces, Text};
 pub use value::{Kind, Value};
 pub use write::{Quoted, Writer};

@@ -17,12 +17,34 @@ use crate::{limits, text::Bytes};
 pub struct Document<'a> {
     name: &'a str,
     text: &'a str,
+    /// Of a text that was made of others.
+    origins: &'a [Origin<'a>],
+}
+
+/// Where a part of a text that was made of others stands in that other: errors name what somebody wrote.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The part's begin and end.
+    pub(super) part: (u32, u32),
+    /// Begin and end of what it was made of.
+    pub(super) place: (u32, u32),
+    pub(super) document: &'a Document<'a>,
 }
 
 impl<'a> Document<'a> {
     /// Checks `text`; `name` is what the user knows it by, `config.json` or the like.
     pub fn parse(name: &'a str, text: &'a [u8]) -> Result<Self> {
-        Ok(Self { name, text: check(name, text)? })
+        Self::rewritten(name, text, &[])
+    }
+
+    /// Checks a text that was made of others.
+    pub fn rewritten(name: &'a str, text: &'a [u8], origins: &'a [Origin<'a>]) -> Result<Self> {
+        Ok(Self { name, text: check(name, text)?, origins })
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> &'a str {
+        self.text
     }
 
     /// The whole of it.
@@ -152,7 +174,24 @@ impl<'a> Node<'a> {
     }
 
     fn error(&self, reason: fmt::Arguments<'_>) -> Error {
-        Error::refused(self.document.name, format_args!("{}{reason}", Path(self)))
+        let node = self.origin();
+        Error::refused(node.document.name, format_args!("{}{reason}", Path(&node)))
+    }
+
+    /// The value that somebody wrote. Of parts in parts the inner ones come later.
+    #[cold]
+    fn origin(&self) -> Node<'a> {
+        let (here, _) = self.place;
+        let holds = |origin: &&Origin<'_>| (origin.part.0..origin.part.1).contains(&here);
+        let Some(origin) = self.document.origins.iter().rev().find(holds) else { return *self };
+        let (start, end) = origin.place;
+        // A part need not be as long as what it was made of.
+        let start = (start + (here - origin.part.0)).min(end.saturating_sub(1));
+        Node { document: origin.document, place: (start, end), absent: self.absent }
+    }
+
+    pub(super) fn place(&self) -> (&'a Document<'a>, (u32, u32)) {
+        (self.document, self.place)
     }
 
     pub(super) fn escaped(&self) -> &'a str {
@@ -297,8 +336,9 @@ struct Path<'n, 'a>(&'n Node<'a>);
 
 impl fmt::Display for Path<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.0.there().raw().as_ptr();
-        let mut here = Value::of(self.0.document.text);
+        let text = self.0.document.text;
+        let place = text.as_ptr().wrapping_add(self.0.place.0 as usize);
+        let mut here = Value::of(text);
         let mut path = Clipped { f, left: Some(limits::JSON_PATH) };
         let mut dot = "";
         while here.raw().as_ptr() != place {
