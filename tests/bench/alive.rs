@@ -1,36 +1,34 @@
 //! What an operation costs while many containers are alive: create, start, exec, list, kill and delete, from the first to the
-//! last of [`MOST`]; a table, and a plot beside the bundle.
+//! last.
 
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use super::{Options, machine, state_root};
-use crate::plot::{Line, plot};
+use serde_json::json;
 
-/// Alive in the end.
-const MOST: usize = 200;
-/// Operations that are taken together for one point.
-const STEP: usize = 20;
+use crate::Options;
+use crate::contender::{self, Runtime};
+use crate::measure::{brief, median};
+use crate::report::{Report, short};
+use crate::svg::{self, Line};
+
 const OPERATIONS: [&str; 6] = ["create", "start", "exec", "list", "kill", "delete"];
 
 /// Milliseconds of each operation, by how many were alive.
 type Times = [Vec<f64>; OPERATIONS.len()];
 
 struct Crowd<'a> {
-    runtime: &'a Path,
-    bundle: &'a Path,
-    state: String,
+    runtime: &'a Runtime,
+    bundle: String,
     times: Times,
 }
 
 impl Crowd<'_> {
     fn timed(&mut self, operation: usize, arguments: &[&str]) -> Result<(), String> {
-        let mut command = Command::new(self.runtime);
-        command.args(["--root", &self.state]).args(arguments);
+        let mut command = self.runtime.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let start = Instant::now();
-        let status = command.status().map_err(|error| format!("{}: {error}", self.runtime.display()))?;
+        let status = command.status().map_err(|error| format!("{}: {error}", self.runtime.name))?;
         self.times[operation].push(start.elapsed().as_secs_f64() * 1e3);
         if status.success() { Ok(()) } else { Err(format!("{arguments:?}: {status}")) }
     }
@@ -40,9 +38,8 @@ impl Crowd<'_> {
     }
 
     fn grow(&mut self, count: usize) -> Result<(), String> {
-        let bundle = self.bundle.display().to_string();
         for nth in 0..count {
-            let id = Self::id(nth);
+            let (id, bundle) = (Self::id(nth), self.bundle.clone());
             self.timed(0, &["create", "--bundle", &bundle, &id])?;
             self.timed(1, &["start", &id])?;
             self.timed(2, &["exec", &id, "/bin/true"])?;
@@ -58,11 +55,11 @@ impl Crowd<'_> {
             self.timed(4, &["kill", &id, "KILL"])?;
             // Deleting waits for nobody: the process has to be gone.
             let gone = || {
-                let out = Command::new(self.runtime).args(["--root", &self.state, "state", &id]).output();
+                let out = self.runtime.command(&["state", &id]).output();
                 out.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("\"stopped\""))
             };
             while !gone() {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(1));
             }
             self.timed(5, &["delete", &id])?;
         }
@@ -71,16 +68,14 @@ impl Crowd<'_> {
 }
 
 /// Measures one runtime; whatever happens, its containers are gone afterwards.
-fn crowd(runtime: &Path, bundle: &Path, state: String, count: usize) -> Result<Times, String> {
-    let mut crowd = Crowd { runtime, bundle, state, times: Times::default() };
+fn crowd(runtime: &Runtime, bundle: String, count: usize) -> Result<Times, String> {
+    let mut crowd = Crowd { runtime, bundle, times: Times::default() };
     let done = crowd.grow(count).and_then(|()| crowd.shrink(count));
     if done.is_err() {
         for nth in 0..count {
-            let force = ["--root", &crowd.state, "delete", "--force", &Crowd::id(nth)];
-            let _ = Command::new(runtime).args(force).stderr(Stdio::null()).status();
+            let _ = runtime.command(&["delete", "--force", &Crowd::id(nth)]).stderr(Stdio::null()).status();
         }
     }
-    let _ = std::fs::remove_dir_all(&crowd.state);
     done?;
     for shrinking in &mut crowd.times[4..] {
         shrinking.reverse();
@@ -88,48 +83,59 @@ fn crowd(runtime: &Path, bundle: &Path, state: String, count: usize) -> Result<T
     Ok(crowd.times)
 }
 
-fn median(times: &[f64]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+/// How many were alive in the middle of each piece of the way, and the median time of that piece: as many pieces to each power of
+/// ten.
+fn points(times: &[f64]) -> Vec<(f64, f64)> {
+    let (mut points, mut from) = (Vec::new(), 0);
+    while from < times.len() {
+        let to = (from + (from / 2).max(3)).min(times.len());
+        points.push(((from + to + 1) as f64 / 2.0, median(&times[from..to])));
+        from = to;
+    }
+    points
 }
 
-/// The table and the plot, `alive.svg` beside the bundle.
-pub fn main(options: &Options) -> ExitCode {
-    let count = if options.runs < MOST { STEP } else { MOST };
-    let mut runtimes = vec![("minirunc", options.runtime.clone())];
-    runtimes.extend(machine::which("runc").map(|path| ("runc", path)));
-    machine::print_conditions(&runtimes.iter().filter_map(|one| one.1.to_str()).collect::<Vec<_>>());
-    println!(
-        "\n{count} containers alive: median milliseconds of an operation at the first {STEP} and at the last"
-    );
-    println!("  {:<10} {}", "", OPERATIONS.map(|name| format!("{name:>22}")).join(""));
-    let (mut lines, mut ours) = (Vec::new(), false);
-    let bundle = options.bundle.join("exec");
-    for (nth, (name, runtime)) in runtimes.iter().enumerate() {
-        let times = match crowd(runtime, &bundle, state_root(name), count) {
+pub fn all(options: &Options, report: &mut Report) {
+    let count = options.alive;
+    let title = format!("Operations with up to {count} containers alive");
+    let about =
+        "Median milliseconds of an operation while the first tenth of the containers is alive, and the last.";
+    report.section(&title, about);
+    let bundle = options.bundle.join("exec").display().to_string();
+    let (mut rows, mut create, mut rest, mut data) =
+        (Vec::new(), Vec::new(), Vec::new(), serde_json::Map::new());
+    for runtime in contender::runtimes(options) {
+        let times = match crowd(&runtime, bundle.clone(), count) {
             Ok(times) => times,
             Err(reason) => {
-                println!("  {name:<10} did not run: {reason}");
+                report.say(&format!("{} did not run: {}", runtime.name, brief(&reason)));
+                if runtime.is_ours() {
+                    report.failures.push(format!("alive: {reason}"));
+                }
                 continue;
             }
         };
-        ours |= nth == 0;
+        let tenth = (count / 10).max(3).min(count);
         let cells = times.each_ref().map(|times| {
-            let (first, last) = (median(&times[..STEP]), median(&times[times.len() - STEP..]));
-            format!("{first:>7.2} {last:>7.2} x{:<5.2}", last / first)
+            format!("{} / {}", short(median(&times[..tenth])), short(median(&times[times.len() - tenth..])))
         });
-        println!("  {name:<10} {}", cells.join(" "));
+        rows.push([runtime.name.into()].into_iter().chain(cells).collect());
         for (operation, times) in OPERATIONS.iter().zip(&times) {
-            let points = times.chunks(STEP).enumerate();
-            let points = points.map(|(chunk, times)| (((chunk + 1) * STEP) as f64, median(times))).collect();
-            lines.push(Line { group: name, name: operation, points });
+            let line = Line { group: runtime.name.into(), name: (*operation).into(), points: points(times) };
+            data.insert(format!("{} {operation}", runtime.name), json!(line.points));
+            if matches!(*operation, "create" | "delete") { create.push(line) } else { rest.push(line) }
         }
     }
-    let path = options.bundle.join("alive.svg");
-    match plot(&path, "containers alive", "ms", &lines) {
-        Ok(()) => println!("  plot: {}", path.display()),
-        Err(error) => println!("  no plot: {}: {error}", path.display()),
+    let head: Vec<_> = ["first / last, ms"].into_iter().chain(OPERATIONS).collect();
+    report.table(&head, &rows);
+    for (name, lines) in [("alive", create), ("alive-others", rest)] {
+        if !lines.is_empty() {
+            report.chart(
+                name,
+                &title,
+                &svg::lines(&title, ("containers alive, logarithmic", "ms"), [true, true], &lines),
+            );
+        }
     }
-    if ours { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    report.data("alive", serde_json::Value::Object(data));
 }

@@ -48,26 +48,65 @@ pub fn which(name: &str) -> Option<PathBuf> {
     std::env::var("PATH").ok()?.split(':').map(|directory| Path::new(directory).join(name)).find(executable)
 }
 
-fn first_line(program: &str) -> Option<String> {
+fn first_line(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
     output.status.success().then_some(text)
 }
 
-pub fn print_conditions(programs: &[&str]) {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+fn file(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// The conditions that bend such figures, by name.
+pub fn conditions(programs: &[PathBuf]) -> Vec<[String; 2]> {
     let cgroups = match () {
-        () if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() => "cgroup v2",
-        () if hybrid() => "cgroup v1 with v2 on unified (hybrid)",
-        () => "cgroup v1",
+        () if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() => "v2",
+        () if hybrid() => "v1, with v2 on unified (hybrid)",
+        () => "v1",
     };
+    let mounts = file("/proc/self/mountinfo").unwrap_or_default();
+    let favoured = mounts.lines().any(|line| line.contains(" - cgroup") && line.contains("favordynmods"));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("?");
-    println!("Linux {}, {cores} cores allowed, {cgroups}, load {load} at the start", kernel.trim());
+    let model = file("/proc/cpuinfo").unwrap_or_default();
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|it| it.1.to_owned());
+    let memory = |key: &str| {
+        let text = file("/proc/meminfo")?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?.to_owned();
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| format!("{} MB", kb >> 10))
+    };
+    let bundle = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(4) == Some("/"))
+        .and_then(|line| line.split(" - ").nth(1));
+    let unknown = || String::from("unknown");
+    let mut all = vec![
+        ["kernel", &file("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)].map(String::from),
+        ["processors allowed", &format!("{cores} ({})", model.unwrap_or_else(unknown))].map(String::from),
+        ["cgroups", cgroups].map(String::from),
+        ["favordynmods", if favoured { "yes" } else { "no" }].map(String::from),
+        ["rcu_expedited", &file("/sys/kernel/rcu_expedited").unwrap_or_else(unknown)].map(String::from),
+        [
+            "frequency governor",
+            &file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+                .unwrap_or_else(|| "none to see".into()),
+        ]
+        .map(String::from),
+        ["page cache", &format!("{}, warm unless said otherwise", memory("Cached").unwrap_or_else(unknown))]
+            .map(String::from),
+        ["memory free", &memory("MemAvailable").unwrap_or_else(unknown)].map(String::from),
+        ["root file system", bundle.and_then(|text| text.split(' ').next()).unwrap_or("unknown")]
+            .map(String::from),
+        ["load at the start", &file("/proc/loadavg").unwrap_or_else(unknown)].map(String::from),
+    ];
     for program in programs {
-        if let Some(version) = first_line(program).filter(|_| !program.ends_with("/floor")) {
-            println!("  {version}");
-        }
+        let name = program.file_name().map_or_else(unknown, |name| name.to_string_lossy().into_owned());
+        let size = fs::metadata(program).map_or(0, |meta| meta.len() >> 10);
+        let version = first_line(program).unwrap_or_else(|| "of no version".into());
+        all.push([name, format!("{version}, {size} KB")]);
     }
+    all
 }

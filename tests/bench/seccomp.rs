@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use minirunc::seccomp::{ACTIONS, Work, compile};
@@ -11,7 +11,9 @@ use minirunc::sys::memory;
 use minirunc::wire::json::Document;
 use serde_json::Value;
 
-use super::{Contender, Options, contenders, machine, measure};
+use crate::contender::Contender;
+use crate::report::Report;
+use crate::{Options, measure, start};
 
 #[path = "../../src/seccomp/tests/machine.rs"]
 mod filter;
@@ -83,66 +85,57 @@ fn by_libseccomp(helper: &Path, profile: &Value) -> Option<Machine> {
 }
 
 /// Length, mean and greatest number of instructions over all calls with no arguments.
-fn steps(machine: &Machine) -> String {
+fn steps(machine: &Machine) -> [String; 3] {
     let all = CALLS.map(|number| machine.run(&Data { number, audit: X86_64, args: [0; 6] }).1);
     let (sum, most) = all.fold((0, 0), |(sum, most), steps| (sum + steps, most.max(steps)));
-    format!("{:>6} {:>7.2} {most:>4}", machine.len(), sum as f64 / CALLS.len() as f64)
+    [machine.len().to_string(), format!("{:.2}", sum as f64 / CALLS.len() as f64), most.to_string()]
 }
 
-fn filters(options: &Options) -> Result<(), String> {
+fn filters(options: &Options) -> Result<Vec<Vec<String>>, String> {
     let helper = helper();
-    println!("\n  {:<8} {:>20} {:>20} {:>28}", "", "compiled, median", "ours", "libseccomp");
-    println!("  {:<8} {:>20} {:>20} {:>28}", "", "(10 %) us", "length mean most", "length mean most");
+    let mut rows = Vec::new();
     for (name, text) in PROFILES {
         let (times, ours) = compiled(text, options.runs.max(20) * 5)?;
         let profile: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let theirs = helper.as_deref().and_then(|helper| by_libseccomp(helper, &profile["linux"]["seccomp"]));
-        let theirs = theirs.as_ref().map_or("no libseccomp".into(), steps);
         let time = format!("{:.0} ({:.0})", times[times.len() / 2], times[times.len() / 10]);
-        println!("  {name:<8} {time:>20} {:>20} {theirs:>28}", steps(&ours));
+        let theirs = theirs.as_ref().map_or(["-", "-", "-"].map(String::from), steps);
+        rows.push([name.into(), time].into_iter().chain(steps(&ours)).chain(theirs).collect());
     }
-    helper.map_or(Ok(()), std::fs::remove_file).map_err(|error| error.to_string())
+    helper.map_or(Ok(()), std::fs::remove_file).map_err(|error| error.to_string())?;
+    Ok(rows)
 }
 
-/// The bundle again, with a profile.
-fn bundle(options: &Options, text: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let dir = options.bundle.join("seccomp");
-    std::fs::create_dir_all(&dir)?;
-    let mut config: Value = serde_json::from_slice(&std::fs::read(options.bundle.join("config.json"))?)?;
-    config["root"]["path"] = options.bundle.join("rootfs").display().to_string().into();
-    let profile: Value = serde_json::from_str(text)?;
-    config["linux"]["seccomp"] = profile["linux"]["seccomp"].clone();
-    std::fs::write(dir.join("config.json"), config.to_string())?;
-    Ok(dir)
-}
-
-pub fn main(options: &Options) -> ExitCode {
-    let with = match filters(options).map_err(Into::into).and_then(|()| bundle(options, PROFILES[0].1)) {
-        Ok(dir) => dir.display().to_string(),
-        Err(reason) => {
-            eprintln!("bench: {reason}");
-            return ExitCode::FAILURE;
+pub fn all(options: &Options, report: &mut Report) {
+    let about = "The profiles of docker and podman, compiled and interpreted: instructions, and how many of them a call takes.";
+    report.section("seccomp filters", about);
+    match filters(options) {
+        Ok(rows) => {
+            let head = [
+                "",
+                "compiled, us (10 %)",
+                "ours: length",
+                "mean",
+                "most",
+                "libseccomp: length",
+                "mean",
+                "most",
+            ];
+            report.table(&head, &rows);
         }
-    };
-    let plain = options.bundle.display().to_string();
+        Err(reason) => report.failures.push(format!("seccomp: {reason}")),
+    }
+    let with = start::variant(options, "seccomp", |config| {
+        let profile: Value = serde_json::from_str(PROFILES[0].1).unwrap_or_default();
+        config["linux"]["seccomp"] = profile["linux"]["seccomp"].clone();
+    });
+    let Ok(with) = with else { return };
     let mut all: Vec<Contender> = Vec::new();
-    for one in contenders(options) {
-        let name = match one.name {
-            "minirunc-static" => "ours, docker's",
-            "runc" => "runc, docker's",
-            "crun" => "crun, docker's",
-            _ => continue,
-        };
-        let profiled =
-            one.command.iter().map(|word| if *word == plain { with.clone() } else { word.clone() });
-        let profiled = Contender { name, command: profiled.collect(), hide_unified: one.hide_unified };
+    for (one, mut profiled) in start::on(options, &options.bundle).into_iter().zip(start::on(options, &with))
+    {
+        profiled.name = format!("{}, docker's", profiled.name);
         all.extend([one, profiled]);
     }
-    machine::print_conditions(&all.iter().map(|one| one.command[0].as_str()).collect::<Vec<_>>());
-    let ok =
-        measure(options, &all, options.runs, 0, "start-up with and without docker's profile, back to back");
-    for name in ["minirunc", "runc", "crun"] {
-        let _ = std::fs::remove_dir_all(super::state_root(name));
-    }
-    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let title = format!("run with and without docker's profile, back to back ({} runs each)", options.runs);
+    measure::tell(report, "seccomp", &title, "", &measure::measure(options, &all, options.runs, 0));
 }
