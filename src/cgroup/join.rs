@@ -15,7 +15,7 @@ impl Cgroups {
     /// `[controller,controller:]path`: from now on the cgroup `path` below the container's, in the hierarchies of these
     /// controllers, or in all.
     pub fn descend(&mut self, given: &core::ffi::CStr) -> Result<()> {
-        let refused = |reason| Error::refused("--cgroup", format_args!("{}: {reason}", shown(given)));
+        let refused = |reason| Error::refused("--cgroup", format_args!("{reason} in {}", shown(given)));
         let mut parts = given.to_bytes().splitn(2, |&byte| byte == b':');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         let path = second.unwrap_or(first);

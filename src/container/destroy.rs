@@ -17,8 +17,11 @@ use crate::hooks;
 use crate::plan::{self, Plan, hook, kind};
 use crate::trace;
 
-/// How long a killed process may take to end, in seconds.
-const PATIENCE: i64 = 10;
+/// How long a killed process may take to end.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// How long one may that `delete` finds running: its caller may have seen its last words, and runc is slower than its end is.
+const GRACE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 impl<'a> Container<'a> {
     /// A container that an earlier process made, as far as it got.
@@ -111,15 +114,17 @@ impl<'a> Container<'a> {
         // Ours to reap when we started it; otherwise its parent does that, and we see it end.
         match waitpid(Pid::from_raw(init.pid), WaitOptions::empty()) {
             Ok(_) => Ok(()),
-            Err(_) => {
-                let mut fds = [PollFd::new(&init.pidfd, PollFlags::IN)];
-                let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
-                match poll(&mut fds, Some(&patience)).context("poll", "init")? {
-                    0 => Err(Error::refused("kill", "container init is still running")),
-                    _ => Ok(()),
-                }
-            }
+            Err(_) if init.ends(PATIENCE)? => Ok(()),
+            Err(_) => Err(Error::refused("kill", "container init is still running")),
         }
+    }
+}
+
+impl Init {
+    /// Whether it ends in time, or has.
+    fn ends(&self, patience: Timespec) -> Result<bool> {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        Ok(poll(&mut fds, Some(&patience)).context("poll", "init")? > 0)
     }
 }
 
@@ -132,7 +137,9 @@ pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error
         done => done?,
     };
     let status = if container.init.is_some() { container.status(None) } else { "stopped" };
-    if !force && !matches!(status, "stopped" | "created") {
+    let ends = |init: &Init| !force && status == "running" && matches!(init.ends(GRACE), Ok(true));
+    let stopped = matches!(status, "stopped" | "created") || container.init.as_ref().is_some_and(ends);
+    if !(force || stopped) {
         let reason =
             format_args!("cannot delete container {} that is not stopped: {status}", crate::text::shown(id));
         return Err(Error::refused("delete", reason));

@@ -54,11 +54,12 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
     drop(theirs);
     container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, false, warn)?;
+    // The hooks may run other commands on it.
+    container.entry.unlock()?;
     if let Err(error) = container.run_hooks(hook::POSTSTART, b"running") {
         // The error to tell is the first one.
         let _ = container.destroy(warn);
         return Err(error);
     }
-    container.entry.unlock()?;
     container.await_ready()
 }

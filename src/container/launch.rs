@@ -282,7 +282,9 @@ impl<'a> Container<'a> {
         self.converse(channel, speaker, order.gated, warn)?;
         order.tell(warn, if order.gated { "created" } else { "started" });
         if !order.gated {
-            // A process that could not be told that it started must not go on (runtime-spec 1.3).
+            // A process that could not be told that it started must not go on (runtime-spec 1.3). The hooks may run other
+            // commands on it.
+            self.entry.unlock()?;
             self.run_hooks(hook::POSTSTART, b"running")?;
             return self.present(sockets, order.pid_file);
         }

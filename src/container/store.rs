@@ -77,7 +77,17 @@ impl Store {
     /// A new container's directory, locked.
     pub fn create(&self, id: &CStr) -> Result<Entry> {
         let exists = || Err(Error::refused("container with given ID already exists", shown(id)));
-        match fs::mkdirat(&self.dir, id, Mode::from_raw_mode(0o711)) {
+        let make = || fs::mkdirat(&self.dir, id, Mode::from_raw_mode(0o711));
+        let mut made = make();
+        if made == Err(Errno::EXIST) && self.entry(id)?.find(PLAN)?.is_none() {
+            // Somebody is about to write it, or was killed before: then there is no container of that name.
+            let entry = self.locked(id)?;
+            if entry.find(PLAN)?.is_none() {
+                self.remove(id, entry)?;
+                made = make();
+            }
+        }
+        match made {
             Err(Errno::EXIST) => return exists(),
             done => done.context("mkdir", self.path_of(id)?)?,
         }

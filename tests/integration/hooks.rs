@@ -229,6 +229,26 @@ fn a_failing_poststart_hook_ends_the_container_with_an_error() {
 }
 
 #[test]
+fn a_poststart_hook_may_run_other_commands_on_the_container() {
+    let runtime = &Runtime::get().path;
+    for detached in [false, true] {
+        let mut bundle = bundle();
+        bundle.config["process"]["args"] = json!(["/probe", "sleep 60000"]);
+        let (state, id) = (bundle.state(), bundle.id.clone());
+        let args = json!(["hook", "--root", state, "exec", id, "/probe", "report /hooks.log label exec"]);
+        raw(&mut bundle, "poststart", json!({"path": runtime, "args": args}));
+        if detached {
+            bundle.run_with(&["--detach"]).ok();
+        } else {
+            create(&bundle, &[]).ok();
+            start(&bundle).ok();
+        }
+        assert_eq!(labels(&bundle), ["exec"]);
+        bundle.delete();
+    }
+}
+
+#[test]
 fn a_failing_poststop_hook_only_warns() {
     let mut bundle = bundle();
     raw(&mut bundle, "poststop", json!({"path": program("poststop"), "args": ["hook", "exit 1"]}));

@@ -89,6 +89,30 @@ fn a_started_or_stopped_container_cannot_be_started() {
 }
 
 #[test]
+fn a_container_whose_process_is_about_to_end_is_deleted_without_force() {
+    not_for!("runc", "only because it is slow");
+    not_for!("crun", "only because it is slow");
+    let bundle = Bundle::new().ask(&["sleep 20"]);
+    create(&bundle, &[]).ok();
+    start(&bundle).ok();
+    bundle.runtime(&["delete", &bundle.id]).ok();
+    bundle.nothing_left();
+}
+
+#[test]
+fn what_is_left_of_a_runtime_that_was_killed_at_once_takes_no_id() {
+    only_ours!("where its state is, and what comes first, is its own affair");
+    let bundle = Bundle::new();
+    std::fs::create_dir_all(bundle.state().join(&bundle.id)).unwrap();
+    std::fs::write(bundle.state().join(&bundle.id).join(".gate"), "").unwrap();
+    bundle.runtime(&["state", &bundle.id]).refused(&["does not exist"]);
+    create(&bundle, &[]).ok();
+    assert_eq!(status(&bundle), "created");
+    bundle.delete();
+    bundle.nothing_left();
+}
+
+#[test]
 fn an_id_that_is_taken_is_refused_and_its_container_stays() {
     let bundle = Bundle::new().ask(&["sleep 30000"]);
     create(&bundle, &[]).ok();
