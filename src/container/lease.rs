@@ -87,7 +87,7 @@ fn held(directory: BorrowedFd<'_>, lease: &CStr) -> Result<Option<u32>> {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         done => {
             let (target, _) = done.context("readlink", shown(lease))?;
-            Ok(core::str::from_utf8(target).ok().and_then(text::address))
+            Ok(text::address(target))
         }
     }
 }

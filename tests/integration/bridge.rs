@@ -281,9 +281,17 @@ fn delete_takes_the_link_of_a_namespace_that_somebody_holds() {
     bundle.nothing_left();
 }
 
+/// There is one address: a lease that were left would have the next one refused.
 #[test]
 fn a_create_killed_at_any_of_its_calls_leaves_no_link_and_no_lease() {
     let bundle = bundle!("bridge,gateway=10.0.0.1/30");
     let calls = killed::every_create(&bundle);
     assert!(calls > 80, "{calls}");
+}
+
+#[test]
+fn a_delete_killed_at_any_of_its_calls_gives_link_and_lease_back_when_done_again() {
+    let bundle = bundle!("bridge,gateway=10.0.0.1/30").ask(&["sleep 60000"]);
+    let calls = killed::every_delete(&bundle);
+    assert!(calls > 20, "{calls}");
 }

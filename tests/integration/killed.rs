@@ -87,6 +87,18 @@ pub fn every_create(bundle: &Bundle) -> usize {
     calls
 }
 
+/// Kills `delete --force` at each of its calls. How many there were.
+pub fn every_delete(bundle: &Bundle) -> usize {
+    let running = || {
+        create(bundle, &[]).ok();
+        start(bundle).ok();
+        bundle.command(&["delete", "--force", &bundle.id])
+    };
+    let calls = at_every_call(bundle, running, |nth| can_be_removed(bundle, nth));
+    bundle.nothing_left();
+    calls
+}
+
 #[test]
 fn a_create_killed_at_any_of_its_calls_leaves_nothing_that_delete_does_not_remove() {
     only_ours!("it is what is killed");
@@ -155,15 +167,8 @@ fn an_exec_killed_at_any_of_its_calls_leaves_the_container_as_it_was() {
 #[test]
 fn a_delete_killed_at_any_of_its_calls_can_be_done_again() {
     only_ours!("it is what is killed");
-    let bundle = Bundle::new().ask(&["sleep 60000"]);
-    let running = || {
-        create(&bundle, &[]).ok();
-        start(&bundle).ok();
-        bundle.command(&["delete", "--force", &bundle.id])
-    };
-    let calls = at_every_call(&bundle, running, |nth| can_be_removed(&bundle, nth));
+    let calls = every_delete(&Bundle::new().ask(&["sleep 60000"]));
     assert!(calls > 20, "{calls}");
-    bundle.nothing_left();
 }
 
 #[test]

@@ -237,17 +237,17 @@ impl Translation<'_, '_> {
 
 fn interface<'r>(text: &Text<'_>, room: &mut &'r mut [u8]) -> Result<&'r CStr> {
     let name = text.c_str(INTERFACE, room)?;
-    match is_interface(name.to_str().unwrap_or("")) {
+    match is_interface(name.to_bytes()) {
         true => Ok(name),
         false => Err(text.node().refuse("not the name of a network interface")),
     }
 }
 
 /// What the kernel takes for an interface's name (`dev_valid_name`), which with `%` in it is a template.
-pub(super) fn is_interface(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
-        && name.len() <= INTERFACE
-        && !name.contains(|c: char| matches!(c, '/' | ':') || c.is_whitespace())
+pub(super) fn is_interface(name: &[u8]) -> bool {
+    // Its isspace() is that of Latin 1, where 0xa0 is a blank.
+    let blank = |byte: u8| matches!(byte, b'/' | b':' | b' ' | b'\t'..=b'\r' | 0xa0);
+    !matches!(name, b"" | b"." | b"..") && name.len() <= INTERFACE && !name.iter().any(|&byte| blank(byte))
 }
 
 /// A range of ids of users.

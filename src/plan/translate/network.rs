@@ -4,8 +4,8 @@ use super::Translation;
 use super::namespaces::{NEWNET, is_interface};
 use super::strings::{MOST, put, said};
 use crate::error::Result;
-use crate::plan::namespace::Bridge;
-use crate::text::{PathBuf, address};
+use crate::plan::namespace::{Bridge, NETWORK};
+use crate::text::{PathBuf, address, digits};
 use crate::wire::json::Node;
 
 const MALFORMED: &str = "expected none, host or bridge[,name=NAME][,address=A.B.C.D/N][,gateway=A.B.C.D]";
@@ -17,53 +17,56 @@ const PREFIX: u32 = 16;
 impl Translation<'_, '_> {
     #[inline(never)]
     pub(super) fn bridge(&mut self, annotations: &Node<'_>) -> Result<()> {
-        let node = annotations.at(crate::plan::namespace::NETWORK)?;
+        let node = annotations.at(NETWORK)?;
         let Some(text) = said(&node)? else { return Ok(()) };
-        let text = text.c_str(MOST, &mut &mut *self.scratch)?.to_str().unwrap_or("");
-        let makes = self.namespaces.makes(NEWNET);
-        let reason = match text.split(',').next() {
-            Some("bridge") if makes => {
-                let mut name = PathBuf::from_bytes(b"minirunc0").unwrap_or_default();
-                match wanted(text, &mut name) {
-                    Ok(bridge) => {
-                        return put(&mut self.writer, &node, Bridge { name: name.as_cstr(), ..bridge });
-                    }
-                    Err(reason) => reason,
-                }
-            }
-            Some("none") if makes && text == "none" => return Ok(()),
-            Some("host") if !self.namespaces.has(NEWNET) && text == "host" => return Ok(()),
-            Some("bridge" | "none") if !makes => "there is no new network namespace in linux.namespaces",
-            Some("host") if text == "host" => "there is a network namespace in linux.namespaces",
-            _ => MALFORMED,
+        let text = text.c_str(MOST, &mut &mut *self.scratch)?.to_bytes();
+        let mut name = PathBuf::from_bytes(b"minirunc0").unwrap_or_default();
+        let bridge = match text {
+            b"none" | b"host" => None,
+            _ => Some(wanted(text, &mut name).map_err(|reason| node.refuse(reason))?),
         };
-        Err(node.refuse(reason))
+        match text {
+            b"host" if self.namespaces.has(NEWNET) => {
+                Err(node.refuse("there is a network namespace in linux.namespaces"))
+            }
+            b"host" => Ok(()),
+            _ if !self.namespaces.makes(NEWNET) => {
+                Err(node.refuse("there is no new network namespace in linux.namespaces"))
+            }
+            _ => bridge.map_or(Ok(()), |bridge| {
+                put(&mut self.writer, &node, Bridge { name: name.as_cstr(), ..bridge })
+            }),
+        }
     }
 }
 
-/// The words behind `bridge`, of which each is optional; only the name goes elsewhere.
-fn wanted(text: &str, name: &mut PathBuf) -> core::result::Result<Bridge<'static>, &'static str> {
+/// What is said of a bridge: words of which each is optional. Only the name goes elsewhere.
+fn wanted(text: &[u8], name: &mut PathBuf) -> core::result::Result<Bridge<'static>, &'static str> {
     let (mut own, mut gateway, mut prefix) = (None, None, None);
-    for word in text.split(',').skip(1) {
-        let (key, value) = word.split_once('=').ok_or(MALFORMED)?;
-        if key == "name" {
+    let mut words = text.split(|&byte| byte == b',');
+    if words.next() != Some(b"bridge") {
+        return Err(MALFORMED);
+    }
+    for word in words {
+        if let Some(value) = word.strip_prefix(b"name=") {
             // The kernel would make a name of a template.
-            if !is_interface(value) || value.contains('%') {
+            if !is_interface(value) || value.contains(&b'%') {
                 return Err("not the name of a network interface");
             }
             name.truncate(0);
-            let _ = name.push(value.as_bytes());
+            let _ = name.push(value);
             continue;
         }
-        let (value, bits) = value.split_once('/').map_or((value, None), |(value, bits)| (value, Some(bits)));
-        *match key {
-            "address" => &mut own,
-            "gateway" => &mut gateway,
+        let (place, value) = match (word.strip_prefix(b"address="), word.strip_prefix(b"gateway=")) {
+            (Some(value), _) => (&mut own, value),
+            (_, Some(value)) => (&mut gateway, value),
             _ => return Err(MALFORMED),
-        } = Some(address(value).ok_or(MALFORMED)?);
-        if let Some(bits) = bits {
-            let bits = bits.parse().ok().filter(|bits| (8..=30).contains(bits));
-            let bits: u32 = bits.ok_or("expected a subnet of 8 to 30 bits")?;
+        };
+        let mut parts = value.split(|&byte| byte == b'/');
+        *place = Some(parts.next().and_then(address).ok_or(MALFORMED)?);
+        if let Some(bits) = parts.next() {
+            let bits = digits(bits).filter(|bits| (8..=30).contains(bits) && parts.next().is_none());
+            let bits = bits.ok_or("expected a subnet of 8 to 30 bits")?;
             if prefix.replace(bits).is_some_and(|other| other != bits) {
                 return Err("address and gateway have different subnets");
             }
@@ -91,7 +94,7 @@ mod tests {
     /// What the plan has of it, or why not.
     fn plan(text: &str) -> core::result::Result<std::string::String, &'static str> {
         let mut name = PathBuf::from_bytes(b"minirunc0").unwrap();
-        let bridge = wanted(text, &mut name)?;
+        let bridge = wanted(text.as_bytes(), &mut name)?;
         Ok(format!("{}", crate::plan::Noun::view(&Bridge { name: name.as_cstr(), ..bridge })))
     }
 
@@ -123,6 +126,10 @@ mod tests {
             ("bridge,gateway=10.0.0.1/24,address=10.0.0.2/25", "address and gateway have different subnets"),
             ("bridge,gateway=10.0.0.1/31", "expected a subnet of 8 to 30 bits"),
             ("bridge,gateway=10.0.0.1/x", "expected a subnet of 8 to 30 bits"),
+            ("bridge,gateway=10.0.0.1/16/16", "expected a subnet of 8 to 30 bits"),
+            ("bridge,gateway=10.0.0.1/+8", "expected a subnet of 8 to 30 bits"),
+            ("bridges", MALFORMED),
+            ("bridge,", MALFORMED),
             ("bridge,gateway", MALFORMED),
         ] {
             assert_eq!(plan(text), Err(reason), "{text}");
