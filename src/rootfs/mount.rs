@@ -176,7 +176,7 @@ fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
     };
     let procfs = is_whole_procfs(&tree);
     let (place, _) = place(root, mount, Some(&tree), procfs)?;
-    let implied = implied(&tree, mount)?;
+    let implied = implied(&tree, mount);
     match attributes(&tree, mount, implied) {
         // Locked (mount_namespaces(7)), and nobody said that it should go: only the one that is never locked goes.
         Err(error) if error.errno() == Some(Errno::PERM) => {
@@ -189,15 +189,14 @@ fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
 
 /// What a bind mount loses without a word: as soon as one flag is named, set or cleared, the flags of the mount are those that
 /// are named, as with runc; without any they are the source's. Access times are left alone, as mount(2) has it.
-fn implied(tree: &OwnedFd, mount: &Mount<'_>) -> Result<u64> {
+fn implied(tree: &OwnedFd, mount: &Mount<'_>) -> u64 {
     if mount.set | mount.clear == 0 {
-        return Ok(0);
+        return 0;
     }
-    let flags = rustix::fs::fstatfs(tree).context("fstatfs", shown(mount.destination))?.f_flags as u64;
-    // The first four have the same numbers there (statfs(2)); NOSYMFOLLOW, of Linux 5.14, is asked for only where it is.
-    let four = u64::from(RDONLY | NOSUID | NODEV | NOEXEC);
-    let nosymfollow = if flags & ST_NOSYMFOLLOW == 0 { 0 } else { u64::from(NOSYMFOLLOW) };
-    Ok((flags & four | nosymfollow) & !mount.set)
+    // NOSYMFOLLOW, of Linux 5.14, is spoken of only where it is. A filesystem that does not answer has none.
+    let nosymfollow = rustix::fs::fstatfs(tree).is_ok_and(|fs| fs.f_flags as u64 & ST_NOSYMFOLLOW != 0);
+    let nosymfollow = if nosymfollow { NOSYMFOLLOW } else { 0 };
+    u64::from(RDONLY | NOSUID | NODEV | NOEXEC | nosymfollow) & !mount.set
 }
 
 /// `copy-symlink`: makes the source's link again. False if the source is no link.
