@@ -157,7 +157,7 @@ fn main() -> ExitCode {
     if let Ok(same) = std::fs::read_to_string(options.bundle.join("same.txt")) {
         let about = "What a process sees in the containers that are compared: mounts, files, rights, limits, descriptors, cgroups, network.";
         report.section("The same work", about);
-        for part in same.split("\n\n") {
+        for part in same.trim_end().split("\n\n") {
             let (summary, difference) = part.trim_end().split_once('\n').unwrap_or((part.trim_end(), ""));
             report.say(summary);
             report.aside(difference);

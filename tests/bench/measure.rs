@@ -108,7 +108,7 @@ pub fn tell(report: &mut Report, name: &str, title: &str, about: &str, results: 
         found.samples.is_ok().then(|| median(&found.milliseconds()))
     };
     let floor = of(&|name| name == "bare calls");
-    let ours = of(&|name| name.starts_with("minirunc-static"));
+    let ours = of(&|name| name.contains("minirunc-static"));
     let (mut rows, mut refused, mut json) = (Vec::new(), Vec::new(), serde_json::Map::new());
     for measured in results {
         let samples = match &measured.samples {
@@ -135,7 +135,7 @@ pub fn tell(report: &mut Report, name: &str, title: &str, about: &str, results: 
         ]);
         json.insert(
             measured.one.name.clone(),
-            json!({"milliseconds": times, "median": median(&times), "peak_kb": median(&peak), "faults": median(&faults)}),
+            json!({"milliseconds": times.iter().map(|time| (time * 1e4).round() / 1e4).collect::<Vec<_>>(), "median": median(&times), "peak_kb": median(&peak), "faults": median(&faults)}),
         );
     }
     let head = ["", "median", "10 % - 90 %", "x floor", "x ours", "peak RSS", "page faults"];

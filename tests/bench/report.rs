@@ -91,8 +91,7 @@ impl Report {
 
     /// Writes the files. Says what has failed; whether nothing has.
     pub fn finish(mut self) -> bool {
-        let json =
-            serde_json::to_string_pretty(&Value::Object(std::mem::take(&mut self.data))).unwrap_or_default();
+        let json = serde_json::to_string(&Value::Object(std::mem::take(&mut self.data))).unwrap_or_default();
         for (name, text) in [("report.md", &self.markdown), ("report.json", &json)] {
             let path = self.directory.join(name);
             match std::fs::create_dir_all(&self.directory).and_then(|()| std::fs::write(&path, text)) {
