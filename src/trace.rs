@@ -164,3 +164,33 @@ fn of(runtime: bool) -> impl Iterator<Item = Phase> {
         (!name.is_empty()).then_some(phase)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_phase_has_a_name_of_its_own_and_needs_no_escape_in_json() {
+        let all = (EXEC..=nsenter::trace::CLOSED).chain(PLAN..=FORGOTTEN).map(name);
+        let named: std::vec::Vec<_> = all.filter(|name| !name.is_empty()).collect();
+        assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len());
+        assert!(named.iter().all(|name| !name.contains(['"', '\\']) && name.len() < 60));
+        assert_eq!(name(0), "");
+        assert_eq!(name(u8::MAX), "");
+    }
+
+    #[test]
+    fn numbers_belong_to_the_process_that_sets_them() {
+        assert!((EXEC..READY).all(|number| Who::of(number) == Who::Child));
+        assert!((PLAN..=LAST).all(|number| Who::of(number) == Who::Init));
+        assert!((BEGIN..=FORGOTTEN).all(|number| Who::of(number) == Who::Runtime));
+        assert!([READY, nsenter::trace::CLOSED].iter().all(|&number| Who::of(number) == Who::Runtime));
+    }
+
+    #[test]
+    fn times_are_right_across_the_end_of_what_a_mark_can_hold() {
+        let last = u64::MAX >> 8;
+        assert_eq!(between(last - 5, 4), 10);
+    }
+}
