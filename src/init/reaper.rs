@@ -51,9 +51,15 @@ fn attend(child: Child) -> ! {
             // A filter that does not let us: then at least its end is seen.
             Err(_) => how = WaitOptions::empty(),
         }
-        while let Ok(Some((ended, status))) = wait(how) {
-            if Pid::from_raw(pid) == Some(ended) {
-                process::exit(exit_status(status).into());
+        loop {
+            match wait(how) {
+                Ok(Some((ended, status))) if Pid::from_raw(pid) == Some(ended) => {
+                    process::exit(exit_status(status).into())
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => break,
+                // What we must not wait for we cannot stand in front of.
+                Err(_) => process::exit(u8::MAX.into()),
             }
         }
     }

@@ -6,6 +6,7 @@ use rustix::fs::{Access, CWD, Mode, OFlags, access, mkdir, open, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+use super::tell;
 use crate::error::{Context, Error, Result};
 use crate::sys::fd::read_at;
 use crate::sys::stdio;
@@ -16,8 +17,7 @@ const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 const SEALED: MountFlags = PLAIN.union(MountFlags::NOEXEC);
 
 /// What is mounted where, in this order. /run may hold layers whose programs are executed.
-const MOUNTS: [(&CStr, &CStr, MountFlags); 5] = [
-    (c"devtmpfs", c"/dev", MountFlags::NOSUID),
+const MOUNTS: [(&CStr, &CStr, MountFlags); 4] = [
     (c"proc", c"/proc", SEALED),
     (c"sysfs", c"/sys", SEALED),
     (c"devpts", c"/dev/pts", MountFlags::NOSUID),
@@ -30,28 +30,25 @@ const CGROUPS: &CStr = c"/sys/fs/cgroup";
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
 /// Makes it ready. What this kernel lacks is told by name: only what needs it will fail.
-pub fn prepare(tell: &mut dyn FnMut(&Error)) {
+pub fn prepare() {
     let root = rootfs::leave_first();
-    // The console first: until then there may be nobody to tell.
-    let mut mounts = MOUNTS.iter();
-    let mut next = || mounts.next().map(|&(kind, at, flags)| mount_at(kind, at, flags, None));
-    let devices = next().transpose();
+    let devices = mount_at(c"devtmpfs", c"/dev", MountFlags::NOSUID, None);
+    // Until now there may have been nobody to tell.
     console();
-    for done in [root, devices.map(drop)] {
-        done.unwrap_or_else(|error| tell(&error));
+    tell(root);
+    tell(devices);
+    for (kind, at, flags) in MOUNTS {
+        tell(mount_at(kind, at, flags, None));
     }
-    while let Some(done) = next() {
-        done.unwrap_or_else(|error| tell(&error));
-    }
-    cgroups(tell).unwrap_or_else(|error| tell(&error));
+    tell(cgroups());
     for name in NAMESPACES {
         let mut path = PathBuf::from_bytes(b"/proc/self/ns").unwrap_or_default();
         let _ = path.join(name.as_bytes());
         if access(path.as_cstr(), Access::EXISTS).is_err() {
-            tell(&Error::refused("kernel", format_args!("no {name} namespaces")));
+            tell(Err(Error::refused("kernel", format_args!("no {name} namespaces"))));
         }
     }
-    net::link::up(c"lo").unwrap_or_else(|error| tell(&error));
+    tell(net::link::up(c"lo"));
 }
 
 /// Standard input, output and error. The kernel opens them only where the initramfs has a /dev/console of its own.
@@ -78,7 +75,7 @@ fn mount_at(kind: &CStr, at: &CStr, flags: MountFlags, data: Option<&CStr>) -> R
 }
 
 /// cgroup v2; v1 where v2 has no controllers, because the kernel is older than them or somebody has mounted them as v1.
-fn cgroups(tell: &mut dyn FnMut(&Error)) -> Result<()> {
+fn cgroups() -> Result<()> {
     let unified = mount_at(c"cgroup2", CGROUPS, SEALED, None);
     let mut buffer = [0; 4096];
     if read_at(CWD, c"/sys/fs/cgroup/cgroup.controllers", &mut buffer).is_ok_and(|names| names.len() > 1) {
@@ -93,8 +90,8 @@ fn cgroups(tell: &mut dyn FnMut(&Error)) -> Result<()> {
     };
     let mut enabled = table.split(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\t1")).peekable();
     if enabled.peek().is_none() {
-        tell(&Error::refused("kernel", "no cgroup controllers: no limits"));
-        return unified;
+        tell(unified);
+        return Err(Error::refused("kernel", "no cgroup controllers: no limits"));
     }
     let _ = unmount(CGROUPS, UnmountFlags::empty());
     mount_at(c"tmpfs", CGROUPS, SEALED, Some(c"mode=755"))?;
@@ -105,7 +102,7 @@ fn cgroups(tell: &mut dyn FnMut(&Error)) -> Result<()> {
             PathBuf::from_bytes(name).unwrap_or_default(),
         );
         let _ = at.join(name.as_bytes());
-        mount_at(c"cgroup", at.as_cstr(), SEALED, Some(name.as_cstr())).unwrap_or_else(|error| tell(&error));
+        tell(mount_at(c"cgroup", at.as_cstr(), SEALED, Some(name.as_cstr())));
     }
     Ok(())
 }

@@ -17,12 +17,12 @@ use rustix::system::{RebootCommand, reboot};
 use rustix::termios::tcdrain;
 use rustix::thread::{Timespec, nanosleep};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::init::reaper;
 use crate::sys::arguments::Strings;
 use crate::sys::process::{self, Vector};
-use crate::sys::{memory, signal, signalfd, stdio};
-use crate::text::{Into, shown};
+use crate::sys::{signal, signalfd, stdio};
+use crate::text::shown;
 use orders::{Orders, Restart};
 
 /// Between the end of a bundle and its next start, in seconds: one that cannot start must not keep the machine busy.
@@ -38,9 +38,7 @@ pub fn main(arguments: Strings, environment: Strings) -> Strings {
         return run(environment);
     }
     // The first process of somebody's container (`docker run image minirunc-static run bundle`).
-    if let Err(error) = reaper::stand_in_front() {
-        say(format_args!("{error}"));
-    }
+    tell(reaper::stand_in_front());
     let _ = signal::unblock_all();
     arguments
 }
@@ -74,9 +72,10 @@ struct Machine {
     stopping: bool,
 }
 
+#[cold]
 fn run(environment: Strings) -> Strings {
     let _ = signalfd::block_all();
-    machine::prepare(&mut |error| say(format_args!("{error}")));
+    machine::prepare();
     let orders = Orders::read(&mut |error| say(format_args!("{error}")));
     let mut services = heapless::Vec::new();
     let service = |bundle| Service { bundle, pid: 0, starts: 0, due: true };
@@ -104,7 +103,7 @@ impl Machine {
             match process::fork() {
                 Ok(None) => return Some(service),
                 Ok(Some(child)) => service.pid = child.pid,
-                Err(errno) => say(format_args!("{}", Error::system("clone", service.name(), errno))),
+                Err(errno) => tell(Err(Error::system("clone", service.name(), errno))),
             }
         }
         None
@@ -161,7 +160,7 @@ impl Machine {
         let _ = tcdrain(stdio::stderr());
         sync();
         if let Err(errno) = reboot(after) {
-            say(format_args!("{}", Error::system("reboot", "", errno)));
+            tell(Err(Error::system("reboot", "", errno)));
             self.orders.after = None;
         }
     }
@@ -193,7 +192,7 @@ impl Service {
             let _ = nanosleep(&Timespec { tv_sec: PAUSE, tv_nsec: 0 });
         }
         match self.bundle {
-            Some(bundle) => command(&[c"minirunc-static", c"run", c"--", bundle]),
+            Some(bundle) => command(&[c"minirunc-static", c"run", bundle]),
             None => shell(environment),
         }
     }
@@ -217,15 +216,23 @@ fn shell(environment: Strings) -> ! {
         .and_then(|mut envp| environment.into_iter().try_for_each(|text| envp.push(text)).map(|()| envp));
     if let (Ok(argv), Ok(envp)) = (argv, envp) {
         let errno = process::execve(orders::SHELL, &argv, &envp);
-        say(format_args!("{}", Error::system("exec", shown(orders::SHELL), errno)));
+        tell(Err(Error::system("exec", shown(orders::SHELL), errno)));
     }
     process::exit(127)
 }
 
+/// What went wrong, on the console.
+#[cold]
+fn tell(done: Result<()>) {
+    if let Err(error) = done {
+        say(format_args!("{error}"));
+    }
+}
+
 /// A line on the console, in one write.
+#[cold]
 fn say(text: Arguments<'_>) {
-    let Ok(memory) = memory::anonymous(4096) else { return };
-    let mut line = Into::new(memory);
+    let mut line = heapless::String::<1024>::new();
     let _ = writeln!(line, "minirunc-static: {text}");
-    let _ = rustix::io::write(stdio::stderr(), line.finish());
+    let _ = rustix::io::write(stdio::stderr(), line.as_bytes());
 }

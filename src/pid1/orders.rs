@@ -7,7 +7,6 @@ use rustix::system::RebootCommand;
 
 use crate::error::{Context, Error, Result};
 use crate::limits;
-use crate::plan::names::find;
 use crate::sys::{fd, memory};
 use crate::text::shown;
 
@@ -25,15 +24,21 @@ pub enum Restart {
     OnFailure,
 }
 
-const RESTARTS: &[(&str, Restart)] =
-    &[("always", Restart::Always), ("never", Restart::Never), ("on-failure", Restart::OnFailure)];
+/// What a word sets.
+enum Order {
+    Restart(Restart),
+    /// What comes after the last bundle.
+    After(Option<RebootCommand>),
+}
 
-/// What comes after the last bundle: `minirunc.after=`. `wait`: nothing.
-const ENDS: &[(&str, Option<RebootCommand>)] = &[
-    ("halt", Some(RebootCommand::Halt)),
-    ("poweroff", Some(RebootCommand::PowerOff)),
-    ("reboot", Some(RebootCommand::Restart)),
-    ("wait", None),
+const WORDS: [(&str, Order); 7] = [
+    ("restart=never", Order::Restart(Restart::Never)),
+    ("restart=always", Order::Restart(Restart::Always)),
+    ("restart=on-failure", Order::Restart(Restart::OnFailure)),
+    ("after=poweroff", Order::After(Some(RebootCommand::PowerOff))),
+    ("after=reboot", Order::After(Some(RebootCommand::Restart))),
+    ("after=halt", Order::After(Some(RebootCommand::Halt))),
+    ("after=wait", Order::After(None)),
 ];
 
 /// What was asked for.
@@ -69,17 +74,17 @@ impl Orders {
         }
     }
 
-    /// `key=value`. None: it makes no sense.
+    /// One word. None: it makes no sense.
     fn order(&mut self, word: &'static CStr) -> Option<()> {
-        let word = word.to_bytes_with_nul();
-        let (key, value) = word.split_at_checked(word.iter().position(|&byte| byte == b'=')?)?;
-        let value = CStr::from_bytes_with_nul(value.get(1..)?).ok()?;
-        match key {
-            b"bundle" if value.to_bytes().starts_with(b"/") => self.bundles.push(value).ok(),
-            b"restart" => find(RESTARTS, value.to_str().ok()?).map(|restart| self.restart = restart),
-            b"after" => find(ENDS, value.to_str().ok()?).map(|after| self.after = after),
-            _ => None,
+        if let Some(path) = word.to_bytes_with_nul().strip_prefix(b"bundle=") {
+            let path = CStr::from_bytes_with_nul(path).ok().filter(|_| path.starts_with(b"/"))?;
+            return self.bundles.push(path).ok();
         }
+        match WORDS.iter().find(|(known, _)| known.as_bytes() == word.to_bytes())?.1 {
+            Order::Restart(restart) => self.restart = restart,
+            Order::After(after) => self.after = after,
+        }
+        Some(())
     }
 }
 
@@ -105,11 +110,6 @@ mod tests {
         let mut told = Vec::new();
         orders.take(text, &mut |error| told.push(error.to_string()));
         (orders, told)
-    }
-
-    #[test]
-    fn the_tables_are_sorted() {
-        assert!(RESTARTS.is_sorted_by_key(|(name, _)| name) && ENDS.is_sorted_by_key(|(name, _)| name));
     }
 
     #[test]

@@ -248,3 +248,43 @@ fn the_filter_holds_for_the_reaper_and_has_to_let_it_be_made() {
     let bundle = with(true, json!(["rt_sigtimedwait", "close_range"])).ask(&["exit 3"]);
     run(&bundle).ended(3);
 }
+
+#[test]
+fn the_first_process_of_somebodys_container_runs_one_all_the_same() {
+    only_ours!("the others make no process without being the parent of the last");
+    let mut bundle = Bundle::new().ask(&["print"]);
+    bundle.add_namespace(json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    bundle.config["linux"]["uidMappings"] = map.clone();
+    bundle.config["linux"]["gidMappings"] = map;
+    bundle.write();
+    let run = bundle.run_command(&[]);
+    // Joined through by CLONE_PARENT, which is EINVAL there.
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(run.get_program()).args(run.get_args());
+    let mut running = bundle.start(bundle.as_its_user(command));
+    running.until("print=");
+    running.finish().ok();
+    bundle.nothing_left();
+}
+
+#[test]
+fn the_first_process_of_somebodys_container_is_ended_by_a_signal_and_reaps() {
+    only_ours!("runc has no reaper");
+    let bundle = Bundle::new().ask(&["print", "sleep 60000"]);
+    bundle.write();
+    let run = bundle.run_command(&["--init"]);
+    let mut command = Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .arg(run.get_program())
+        .args(run.get_args());
+    let mut running = bundle.start(bundle.as_its_user(command));
+    running.until("print=");
+    let unshare = running.pid();
+    let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).expect("children");
+    let first = children.split_whitespace().next().expect("a child");
+    assert!(Command::new("kill").args(["-TERM", first]).status().expect("kill").success());
+    running.finish().ended(143);
+    bundle.nothing_left();
+}

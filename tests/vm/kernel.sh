@@ -33,19 +33,13 @@ real_package() {
     [ -n "$package" ]
 }
 
-# Copies $MODULES and what they need to $1, with the list of files in loading order.
-modules() {
+# module_files MODULE...: the files of these modules and of what they need, in loading order.
+module_files() {
     version=$(basename "$VM"/kernel/boot/vmlinuz-* | sed 's/^vmlinuz-//')
     tree=$VM/kernel
     [ -d "$tree/lib/modules" ] || tree=$VM/kernel/usr
     depmod -b "$tree" "$version" || return 1
-    for module in $MODULES; do
+    for module in "$@"; do
         modprobe -d "$tree" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-    done | awk '!seen[$0]++' | while read -r file; do
-        name=$(basename "$file")
-        case $name in
-        *.xz) xz -dc "$file" >"$1/${name%.xz}" && echo "${name%.xz}" ;;
-        *) cp "$file" "$1/$name" && echo "$name" ;;
-        esac
-    done >"$1/order"
+    done | awk '!seen[$0]++'
 }
