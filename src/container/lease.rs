@@ -30,7 +30,7 @@ impl Container<'_> {
         Ok(())
     }
 
-    /// Takes away what `connect` has made, as far as it came. The lease goes with the directory.
+    /// Takes away what `connect` has made, as far as it came. Any other lease goes with the directory.
     pub(super) fn disconnect(&self) -> Result<()> {
         if !self.plan.has(kind::BRIDGE)? {
             return Ok(());
@@ -38,6 +38,8 @@ impl Container<'_> {
         let init = Record::load(&self.entry)?.and_then(|record| record.init);
         if let (Some(address), Some(init)) = (held(self.entry.directory(), LEASE)?, init) {
             net::bridge::disconnect(address, init.pid)?;
+            // Before the directory goes, so that nobody has to look into it for what else there is.
+            self.entry.unlink(LEASE)?;
             trace::mark(trace::DISCONNECTED);
         }
         Ok(())
