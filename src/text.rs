@@ -219,6 +219,21 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
+/// A text with holes, `text<hole>text`, in its parts: `take` gets each, and whether it is a hole.
+pub fn holes<E>(
+    mut text: &'static str,
+    take: &mut dyn FnMut(bool, &'static str) -> core::result::Result<(), E>,
+) -> core::result::Result<(), E> {
+    let mut hole = false;
+    loop {
+        let mark = if hole { b'>' } else { b'<' };
+        let end = text.bytes().position(|byte| byte == mark);
+        take(hole, text.get(..end.unwrap_or(text.len())).unwrap_or(""))?;
+        let Some(rest) = end.and_then(|end| text.get(end + 1..)) else { return Ok(()) };
+        (text, hole) = (rest, !hole);
+    }
+}
+
 /// A C string for people.
 pub fn shown(text: &CStr) -> Bytes<'_> {
     Bytes(text.to_bytes())

@@ -49,11 +49,15 @@ static TEXT: &[&str] = &[
 pub fn form(arguments: Strings, flags: &'static str, command: Strings) -> Result<&'static [u8]> {
     let out = Into::new(sys::memory::anonymous(limits::CONFIG).context("mmap", "command line")?);
     let mut form = Form { out, full: false, arguments, flags, command };
-    for text in TEXT {
-        for (at, part) in text.split(['<', '>']).enumerate() {
-            if at % 2 == 0 { form.write(&part) } else { form.hole(part)? }
-        }
-    }
+    TEXT.iter().try_for_each(|text| {
+        text::holes(text, &mut |is_hole, part| match is_hole {
+            true => form.hole(part),
+            false => {
+                form.write(&part);
+                Ok(())
+            }
+        })
+    })?;
     if form.full { Err(Error::refused("command line", "too long")) } else { Ok(form.out.finish()) }
 }
 

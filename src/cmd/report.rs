@@ -149,6 +149,12 @@ fn hint(error: &Error) -> Option<&'static str> {
         ("sched_setattr", Errno::PERM) if rustix::process::geteuid().is_root() => Some(
             "a deadline as process scheduler can't be used together with AllowedCPUs (linux.resources.cpu)",
         ),
+        ("fsopen", Errno::NODEV) => Some("this kernel has no such filesystem: see /proc/filesystems"),
+        ("fsconfig", Errno::INVAL)
+            if error.subject().ends_with("(overlay)") && !rustix::process::geteuid().is_root() =>
+        {
+            Some("an ordinary user's layer can have nothing mounted below it")
+        }
         ("pivot_root", Errno::INVAL) => Some("the root cannot be pivoted: try --no-pivot"),
         _ => None,
     }

@@ -4,12 +4,14 @@
 //! config.json is, and what is wrong with a value is told by the key that it was written under.
 
 mod network;
+#[cfg(test)]
+mod tests;
 
 use core::ffi::CStr;
 
 use crate::error::{Error, Result};
 use crate::oci;
-use crate::text::short;
+use crate::text::{holes, short};
 use crate::wire::json::{Document, Node, Rewriter, Text};
 use network::Network;
 
@@ -108,12 +110,15 @@ pub fn rewrite<'a>(
     }
     let network = Network::read(&root.at("network")?)?;
     let mut rewriting = Rewriting { root, image, network, request, out };
-    for text in TEXT {
-        for (at, part) in text.split(['<', '>']).enumerate() {
-            if at % 2 == 0 { rewriting.out.text(part) } else { rewriting.hole(part)? }
-        }
-    }
-    Ok(())
+    TEXT.iter().try_for_each(|text| {
+        holes(text, &mut |is_hole, part| match is_hole {
+            true => rewriting.hole(part),
+            false => {
+                rewriting.out.text(part);
+                Ok(())
+            }
+        })
+    })
 }
 
 struct Rewriting<'r, 'm, 'a> {

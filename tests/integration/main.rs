@@ -36,6 +36,7 @@ mod namespaces;
 mod netdevices;
 mod notify;
 mod outside;
+mod overlay;
 mod process;
 mod ps;
 mod rdt;
