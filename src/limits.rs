@@ -73,6 +73,9 @@ pub const PATHS: usize = 128;
 /// Bundles that the machine's first process runs: /proc/cmdline, 4 KB at most, does not name many more.
 pub const BUNDLES: usize = 16;
 
+/// Highest number of a processor or memory node that is listed: no kernel is built for more (`NR_CPUS`, arch/x86/Kconfig).
+pub const PROCESSORS: u64 = 8191;
+
 /// Bytes of all containers' names together, and of the rows that `list` shows: tens of thousands of containers.
 pub const NAMES: usize = 64 << 20;
 

@@ -66,7 +66,8 @@ unit() {
     # The oracle of the seccomp compiler; without it those tests say that they are skipped.
     [ -e /usr/include/seccomp.h ] || as_root apt-get install -qq -y libseccomp-dev >/dev/null 2>&1 </dev/null || :
     counted unit cargo test --quiet --lib -p minirunc-static -p nsenter
-    counted layers cargo test --quiet -p minirunc-tests --test layers
+    counted layers cargo test --quiet -p minirunc-tests --test layers --test unsafe_code
+    counted malformed cargo test --quiet -p minirunc-tests --test malformed
 }
 
 build() {
@@ -80,6 +81,8 @@ no_warnings() { touch src/main.rs && cargo build --release 2>&1 | tee "$logs/bui
 integration() {
     [ "$(id -u)" = 0 ] || { skip 'integration: needs root'; return; }
     counted integration cargo test -p minirunc-tests --test integration
+    # In namespaces of its own; another runtime leaves what it leaves.
+    [ "$RUNTIME" != "$BUILT" ] || check 'soak' sh tests/soak.sh 200
 }
 
 # clients: podman (also as an ordinary user), containerd, docker and buildah as they come, under the stock runtime and under ours.

@@ -405,7 +405,11 @@ fn parse_error(message: &Message<'_>) -> Result<Error, attr::Error> {
         match attr.kind {
             kind::OP => op = attr.string()?,
             kind::SUBJECT => subject = attr.string()?,
-            kind::ERRNO => errno = Some(Errno(attr.u32()? as i32)),
+            kind::ERRNO => match attr.u32()? {
+                // What a system call can answer: whoever shows it need not look again.
+                number @ 1..4096 => errno = Some(Errno(number as i32)),
+                _ => return Err(attr.fault(attr::Fault::Value)),
+            },
             _ => return Err(attr.unknown()),
         }
     }

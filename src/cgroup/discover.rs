@@ -1,6 +1,7 @@
 //! Which hierarchies there are, and where. On the start path: as few system calls as possible, so the
 //! usual mount points are guessed, and the guess is only checked by using it.
 
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode as Permissions, OFlags, open, statfs};
 use rustix::io::{Errno, read};
 
@@ -45,16 +46,21 @@ impl Cgroups {
 
     /// The slow and certain way: /proc/self/mountinfo. Hierarchies that are not mounted are forgotten.
     pub(super) fn locate(&mut self) -> Result<()> {
-        let mut found = [Span::default(); crate::limits::HIERARCHIES];
-        let mut unified = Span::default();
         let subject = "/proc/self/mountinfo";
         let file =
             open(subject, OFlags::RDONLY | OFlags::CLOEXEC, Permissions::empty()).context("open", subject)?;
+        self.locate_in(file.as_fd(), subject)
+    }
+
+    /// The same by any file with such lines.
+    pub fn locate_in(&mut self, file: BorrowedFd<'_>, subject: &str) -> Result<()> {
+        let mut found = [Span::default(); crate::limits::HIERARCHIES];
+        let mut unified = Span::default();
         let mut buffer = [0; 8192];
         let mut kept = 0;
         loop {
             let len = match buffer.get_mut(kept..) {
-                Some(free) => read(&file, free).context("read", subject)?,
+                Some(free) => read(file, free).context("read", subject)?,
                 None => 0,
             };
             let text = buffer.get(..kept + len).unwrap_or_default();

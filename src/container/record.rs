@@ -48,6 +48,11 @@ impl Record {
             Err(error) if error.errno() == Some(crate::error::Errno::NOENT) => return Ok(None),
             done => done?,
         };
+        Self::parse(text).map(Some)
+    }
+
+    /// What the text says.
+    pub fn parse(text: &[u8]) -> Result<Self> {
         let document = Document::parse("state.json", text)?;
         let root = document.root();
         let created: Option<Text<'_>> = root.get("created")?;
@@ -57,9 +62,6 @@ impl Record {
             (Some(pid), Some(start)) => Some(Identity { pid, start }),
             _ => None,
         };
-        Ok(Some(Self {
-            init,
-            created: heapless::String::try_from(created.unwrap_or("")).unwrap_or_default(),
-        }))
+        Ok(Self { init, created: heapless::String::try_from(created.unwrap_or("")).unwrap_or_default() })
     }
 }

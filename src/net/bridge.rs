@@ -75,7 +75,7 @@ pub fn disconnect(address: u32, pid: i32) -> Result<()> {
 
 /// What is known of a link.
 #[derive(Default)]
-struct Link {
+pub struct Link {
     /// 0: there is none.
     index: u32,
     /// `IFF_*`
@@ -84,7 +84,8 @@ struct Link {
     is_bridge: bool,
 }
 
-fn find(socket: &mut Netlink, name: &CStr) -> Result<Link> {
+/// The link of this name.
+pub fn find(socket: &mut Netlink, name: &CStr) -> Result<Link> {
     let mut request = [0; 64];
     let mut writer = Writer::request(&mut request, libc::RTM_GETLINK, REQUEST, &ifinfomsg(0, 0));
     writer.string(libc::IFLA_IFNAME, name);

@@ -118,7 +118,11 @@ const INDEX: core::ops::Range<usize> = attr::HEADER + 4..attr::HEADER + 8;
 
 /// `RTM_NEWADDR` of one of the list's, and its length; 0 where it is not to be kept: of another link, of a smaller scope than
 /// `RT_SCOPE_UNIVERSE`, or one that its router or DHCP gave for a time.
-fn address(buffer: &mut [u8], message: &Message<'_>, of: u32) -> core::result::Result<usize, attr::Error> {
+pub fn address(
+    buffer: &mut [u8],
+    message: &Message<'_>,
+    of: u32,
+) -> core::result::Result<usize, attr::Error> {
     // `struct ifaddrmsg`; what is permanent is among the flags that fit in its byte.
     let (fixed, attrs): ([u8; 8], Attrs<'_>) = message.fixed()?;
     let [_, _, flags, scope, index @ ..] = fixed;

@@ -3,4 +3,4 @@
 pub mod bridge;
 pub mod device;
 pub mod link;
-mod netlink;
+pub mod netlink;

@@ -29,17 +29,23 @@ pub const EXCLUSIVE: u16 = CREATE | libc::NLM_F_EXCL as u16;
 /// Bytes for the kernel's answers: a datagram is never larger (`netlink_recvmsg`).
 const ROOM: usize = 32 << 10;
 
+/// Such a conversation.
 pub struct Netlink {
     socket: OwnedFd,
     answers: &'static mut [u8],
 }
 
 impl Netlink {
+    /// On a socket that is there already, with memory of its own.
+    pub fn on(socket: OwnedFd, answers: &'static mut [u8]) -> Self {
+        Self { socket, answers }
+    }
+
     /// With the namespace of this thread. Protocol 0 is `NETLINK_ROUTE`.
     pub fn open() -> Result<Self> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
             .context("socket", "AF_NETLINK")?;
-        Ok(Self { socket, answers: memory::anonymous(ROOM).context("mmap", "netlink")? })
+        Ok(Self::on(socket, memory::anonymous(ROOM).context("mmap", "netlink")?))
     }
 
     /// With that of a process: a socket belongs to the namespace that it was made in, wherever its owner goes.
@@ -69,15 +75,15 @@ impl Netlink {
         send(&self.socket, request.map_err(|_| Errno::NOBUFS)?, SendFlags::empty())?;
         loop {
             let (_, len) = retry_on_intr(|| recv(&self.socket, &mut *self.answers, RecvFlags::empty()))?;
-            let mut rest = self.answers.get(..len).unwrap_or_default();
+            let mut rest = self.answers.get(..len).filter(|text| !text.is_empty()).ok_or(Errno::BADMSG)?;
             while !rest.is_empty() {
                 let (message, behind) = Message::parse(rest).map_err(bad)?;
                 if matches!(message.kind, ERROR | DONE) {
                     // `nlmsgerr.error`: a negated errno, or 0; a list ends with the same.
                     return match message.fixed().map(|(error, _)| i32::from_ne_bytes(error)) {
                         Ok(0) => Ok(()),
-                        Ok(error) => Err(Errno::from_raw_os_error(-error)),
-                        Err(error) => Err(bad(error)),
+                        Ok(error @ -4095..0) => Err(Errno::from_raw_os_error(-error)),
+                        _ => Err(Errno::BADMSG),
                     };
                 }
                 take(&message)?;
@@ -108,4 +114,39 @@ pub fn ifinfomsg(index: u32, flags: i32) -> [u8; 16] {
         place.copy_from_slice(&bytes);
     }
     info
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nsenter::attr::Writer;
+    use rustix::net::{Shutdown, shutdown, socketpair};
+
+    /// What is made of these datagrams.
+    fn told(datagrams: &[&[u8]]) -> core::result::Result<(), Errno> {
+        let kind = SocketType::SEQPACKET;
+        let (kernel, ours) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        for datagram in datagrams {
+            send(&kernel, datagram, SendFlags::empty())?;
+        }
+        shutdown(&kernel, Shutdown::Write)?;
+        Netlink::on(ours, memory::anonymous(ROOM)?).tell(Ok(&[0; 16]))
+    }
+
+    #[test]
+    fn an_answer_is_an_errno_of_the_kernel_or_none() {
+        let end = |number: i32| {
+            let mut room = [0; 32];
+            told(&[Writer::request(&mut room, ERROR, 0, &number.to_ne_bytes()).finish().unwrap()])
+        };
+        assert_eq!([0, -1, -4095].map(end), [Ok(()), Err(Errno::PERM), Err(Errno::from_raw_os_error(4095))]);
+        assert_eq!([1, -4096, i32::MIN].map(end), [Err(Errno::BADMSG); 3]);
+    }
+
+    #[test]
+    fn a_conversation_that_ends_without_an_answer_is_an_error() {
+        assert_eq!(told(&[]), Err(Errno::BADMSG));
+        assert_eq!(told(&[&[16, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[]]), Err(Errno::BADMSG));
+        assert_eq!(told(&[&[15, 0, 0, 0]]), Err(Errno::BADMSG));
+    }
 }

@@ -1,6 +1,7 @@
 //! What cgroups and the kernel count: pressure, block I/O and lists of numbers. Pure views of lines.
 
 use super::cgroupfs::{list, number, words};
+use crate::limits;
 
 /// One device and operation of a `blkio.*` file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub fn ranges(text: &[u8]) -> impl Iterator<Item = u64> {
     list(text.trim_ascii()).filter(|range| !range.is_empty()).flat_map(|range| {
         let mut ends = range.split(|&byte| byte == b'-').map(|end| number(end).unwrap_or(0));
         let first = ends.next().unwrap_or(0);
-        first..=ends.next().unwrap_or(first)
+        first..=ends.next().unwrap_or(first).min(limits::PROCESSORS)
     })
 }
 
@@ -87,5 +88,11 @@ mod tests {
     fn ranges_are_spread_out() {
         assert_eq!(ranges(b"0-3,5\n").collect::<Vec<_>>(), [0, 1, 2, 3, 5]);
         assert_eq!(ranges(b"\n").count(), 0);
+    }
+
+    #[test]
+    fn a_range_ends_where_no_machine_has_more() {
+        assert_eq!(ranges(b"8190-18446744073709551615").collect::<Vec<_>>(), [8190, 8191]);
+        assert_eq!(ranges(b"9000-9001,3-1").count(), 0);
     }
 }

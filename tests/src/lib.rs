@@ -4,6 +4,7 @@
 //! - [`runtime`]: which runtime is tested (`RUNTIME`), and one run of it.
 //! - [`facts`]: the probe's answers, and mountinfo.
 //! - [`attack`]: what the probe does where it plays the attacker.
+//! - [`fuzz`]: what comes from outside, malformed.
 //! - [`names`]: of errors and limits.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
 
@@ -11,6 +12,7 @@ pub mod attack;
 pub mod bundle;
 pub mod documents;
 pub mod facts;
+pub mod fuzz;
 pub mod host;
 pub mod names;
 pub mod network;

@@ -74,6 +74,19 @@ fn an_overlong_error_arrives_clipped() {
     assert_eq!(error.errno(), Some(Errno(5)));
 }
 
+/// Such a number would be no errno to whoever shows it.
+#[test]
+fn an_errno_that_no_call_answers_is_refused() {
+    for (number, is_one) in
+        [(0, false), (1, true), (4095, true), (4096, false), (-1, false), (i32::MIN, false)]
+    {
+        let (stage, runtime) = pair();
+        channel(&stage).send_error("x", "y", Some(number)).unwrap();
+        let error = channel(&runtime).answer().unwrap_err();
+        assert_eq!(error.errno(), Some(Errno(number)).filter(|_| is_one), "{number}");
+    }
+}
+
 #[test]
 fn who_sends_to_a_stage_that_has_failed_gets_its_error() {
     let (stage, runtime) = pair();
