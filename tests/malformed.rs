@@ -73,4 +73,4 @@ macro_rules! targets {
     };
 }
 
-targets!(json config state argv plan boot sync rtnetlink mountinfo cgroup proc seccomp);
+targets!(json config form state argv plan boot sync rtnetlink mountinfo cgroup proc seccomp);

@@ -31,6 +31,19 @@ pub fn documents() -> Vec<Vec<u8>> {
     [bytes(&SMALL), bytes(&DOCUMENTS)].concat()
 }
 
+pub fn forms() -> Vec<Vec<u8>> {
+    bytes(&[
+        r#"{"hostname": "my-container", "rootfs": "./rootfs", "cmd": ["/bin/sh"], "env": ["PATH=/bin:/usr/bin"], "working_dir": "/w",
+            "namespaces": [{"type": "pid"}, {"type": "net", "path": "/n"}, {"type": "mnt"}, {"type": "user"}],
+            "mounts": [{"source": "/a", "destination": "/a", "type": "bind", "options": ["ro", "bind"]}],
+            "resources": {"memory": {"limit": 268435456}, "cpu": {"shares": 1024, "quota": 100000, "period": 100000, "cpus": "0"},
+            "pids": {"limit": 9}, "blkio": {"weight": 100}}, "capabilities": ["CAP_CHOWN", "CAP_KILL"], "seccomp_profile": "s"}"#,
+        r#"{"image": "/a:/b\u00e9", "cmd": ["a", "\"b"], "network": {"mode": "bridge", "name": "m0", "address": "10.0.0.2/24",
+            "gateway": "10.0.0.1"}, "user": "1:2", "read_only": true, "terminal": false, "userns": true, "other": [{}]}"#,
+        r#"{"rootfs": "/", "cmd": [], "network": "host"}"#,
+    ])
+}
+
 pub fn states() -> Vec<Vec<u8>> {
     bytes(&[
         r#"{"id":"c1","pid":4711,"start":987654,"created":"2026-11-22T00:55:18.0421Z"}"#,

@@ -8,10 +8,11 @@ use std::ffi::{CStr, CString};
 use minirunc::cmd::lex::{Item, Parser, flags};
 use minirunc::cmd::{COMMANDS, FLAGS};
 use minirunc::container::{id, record::Record};
+use minirunc::form;
 use minirunc::plan::{self, Plan, names, translate};
 use minirunc::seccomp;
 use minirunc::sys::arguments::Strings;
-use minirunc::wire::json::{Document, Node, Text};
+use minirunc::wire::json::{Document, Node, Rewriter, Text};
 use nsenter::attr::{Fault, Message, Writer};
 use serde_json::Value;
 
@@ -83,6 +84,41 @@ fn same(node: &Node<'_>, value: &Value) {
 /// (`update --resources`).
 pub fn config(text: &[u8]) {
     let Ok(document) = Document::parse("config.json", text) else { return };
+    accepted(&document, text.len());
+    let mut room = vec![0; 3 * text.len() + 4096];
+    let mut scratch = vec![0; translate::SCRATCH];
+    let done = translate::resources(&document, Writer::new(&mut room, 0x11), &mut scratch);
+    if let Some(message) = fits(done) {
+        super::message::print(message).expect("what was written can be read");
+    }
+}
+
+/// The minirunc form of config.json to OCI text, and that to plan.
+pub fn form(text: &[u8]) {
+    let Ok(written) = Document::parse("config.json", text) else { return };
+    if !form::is_written(&written.root()).unwrap_or(false) {
+        return;
+    }
+    let profile = Document::parse("seccomp_profile", br#"{"defaultAction":"SCMP_ACT_ALLOW"}"#).expect("JSON");
+    // As container::config has it.
+    let mut memory = vec![0; 4 * text.len() + (16 << 10)];
+    let mut out = Rewriter::new(&written, &mut memory);
+    let owner = (text.len() % 2 == 1).then_some((1000, 1000));
+    let request = form::Request { id: Some(c"c1"), owner, profile: Some(&profile) };
+    let mut warnings = 0;
+    let mut warn = |error: &minirunc::error::Error| warnings += error.to_string().len();
+    let done = form::rewrite(&written, &request, &mut out, &mut warn);
+    if let Err(error) = done {
+        assert!(!error.to_string().is_empty());
+        return;
+    }
+    let (rewritten, origins) = out.finish("config.json").expect("fits");
+    let document = Document::rewritten("config.json", rewritten, &origins).expect("JSON again");
+    accepted(&document, rewritten.len());
+}
+
+/// What becomes of a container's configuration, and of a process of it. `length`: of its text.
+fn accepted(document: &Document<'_>, length: usize) {
     let filter = document.root().at("linux").and_then(|linux| linux.at("seccomp"));
     let mut memory = super::filter::Memory::default();
     let filter = filter
@@ -96,25 +132,19 @@ pub fn config(text: &[u8]) {
         ..Default::default()
     };
     // As limits::PLAN has it, and what does not come from the text.
-    let mut room = vec![0; 3 * text.len() + (40 << 10)];
+    let mut room = vec![0; 3 * length + (40 << 10)];
     let mut scratch = vec![0; translate::SCRATCH];
     let mut warnings = 0;
     let mut warn = |error: &minirunc::error::Error| warnings += error.to_string().len();
     let writer = Writer::new(&mut room, 0x11);
-    let done = translate::translate(&document, &request, &mut warn, writer, &mut scratch);
-    if let Some(message) = fits(done) {
-        super::message::print(message).expect("what was written can be read");
-        let stored = Plan::new(Message::parse(message).expect("a message").0);
-        let mut room = vec![0; 3 * text.len() + (40 << 10)];
-        let writer = Writer::new(&mut room, 0x11);
-        let done = translate::process(&document, &request, &stored, &mut warn, writer, &mut scratch);
-        if let Some(message) = fits(done.and_then(|writer| writer.finish().map_err(plan::broken))) {
-            super::message::print(message).expect("what was written can be read");
-        }
-    }
-    let mut room = vec![0; 3 * text.len() + 4096];
-    let done = translate::resources(&document, Writer::new(&mut room, 0x11), &mut scratch);
-    if let Some(message) = fits(done) {
+    let done = translate::translate(document, &request, &mut warn, writer, &mut scratch);
+    let Some(message) = fits(done) else { return };
+    super::message::print(message).expect("what was written can be read");
+    let stored = Plan::new(Message::parse(message).expect("a message").0);
+    let mut room = vec![0; 3 * length + (40 << 10)];
+    let writer = Writer::new(&mut room, 0x11);
+    let done = translate::process(document, &request, &stored, &mut warn, writer, &mut scratch);
+    if let Some(message) = fits(done.and_then(|writer| writer.finish().map_err(plan::broken))) {
         super::message::print(message).expect("what was written can be read");
     }
 }
