@@ -195,7 +195,7 @@ impl Cgroups {
             let reason = format_args!("{count} process(es) found");
             return Err(Error::refused("container's cgroup is not empty", reason));
         }
-        if self.is_frozen(hierarchy) {
+        if self.is_frozen(hierarchy)? {
             return Err(Error::refused("container's cgroup unexpectedly frozen", shown(self.path())));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Pause and resume.
 
+use rustix::io::Errno;
+
 use super::destroy::Patience;
 use super::{Cgroups, Hierarchy, Mode};
 use crate::error::{Error, Result};
@@ -10,6 +12,14 @@ impl Cgroups {
     /// Stops every process in the cgroup and below, and waits until they have. On an error they go on.
     pub fn freeze(&self) -> Result<()> {
         let hierarchy = self.freezer()?;
+        let done = self.await_frozen(hierarchy);
+        if done.is_err() {
+            let _ = self.set_frozen(hierarchy, false);
+        }
+        done
+    }
+
+    fn await_frozen(&self, hierarchy: &Hierarchy) -> Result<()> {
         let mut patience = Patience::new();
         self.set_frozen(hierarchy, true)?;
         while !self.has_frozen(hierarchy)? {
@@ -18,11 +28,8 @@ impl Cgroups {
                 self.set_frozen(hierarchy, true)?;
             }
             if !patience.wait() {
-                let _ = self.set_frozen(hierarchy, false);
-                return Err(Error::refused(
-                    "freeze",
-                    format_args!("{}: some process cannot be stopped", shown(self.path())),
-                ));
+                let reason = format_args!("{}: some process cannot be stopped", shown(self.path()));
+                return Err(Error::refused("freeze", reason));
             }
         }
         Ok(())
@@ -34,18 +41,21 @@ impl Cgroups {
     }
 
     /// Whether somebody froze the cgroup, or is about to. Without a freezer nobody can.
-    pub fn frozen(&self) -> bool {
-        self.freezer().is_ok_and(|hierarchy| self.is_frozen(hierarchy))
+    pub fn frozen(&self) -> Result<bool> {
+        self.holding("freezer").map_or(Ok(false), |hierarchy| self.is_frozen(hierarchy))
     }
 
-    /// The same in one hierarchy; no if it has no freezer.
-    pub(super) fn is_frozen(&self, hierarchy: &Hierarchy) -> bool {
+    /// The same in one hierarchy; no if it has no freezer, or the cgroup is gone.
+    pub(super) fn is_frozen(&self, hierarchy: &Hierarchy) -> Result<bool> {
         let (name, thawed): (&[u8], &[u8]) = match self.mode {
             Mode::V2 => (b"cgroup.freeze", b"0"),
             _ => (b"freezer.state", b"THAWED"),
         };
         let mut buffer = [0; 64];
-        self.read_file(hierarchy, name, &mut buffer).is_ok_and(|state| state.trim_ascii() != thawed)
+        match self.read_file(hierarchy, name, &mut buffer) {
+            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV)) => Ok(false),
+            state => Ok(state?.trim_ascii() != thawed),
+        }
     }
 
     fn freezer(&self) -> Result<&Hierarchy> {

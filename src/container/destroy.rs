@@ -1,21 +1,29 @@
 //! The end of a container: its processes, its cgroups, its state, and the hooks that hear of it.
 
-use nsenter::attr::Message;
+use nsenter::attr::{HEADER, Message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use core::ffi::CStr;
 
-use super::record::Record;
-use super::store::{Entry, Store, missing};
+use super::identity::Identity;
+use super::record::{self, Record};
+use super::store::{Entry, MISSING, STATE, Store, missing};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::plan::{self, Plan, hook, kind};
+use crate::text::PathBuf;
 use crate::trace;
+
+/// A message of nothing but its header.
+const EMPTY: [u8; HEADER] = {
+    let [a, b, c, d] = (HEADER as u32).to_ne_bytes();
+    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+};
 
 /// How long a killed process may take to end.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -44,11 +52,8 @@ impl<'a> Container<'a> {
     }
 
     pub(super) fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
-        let stored = match entry.read_plan() {
-            // It comes first: nobody has written it yet, or ever will.
-            Err(error) if error.errno() == Some(Errno::NOENT) => &[],
-            done => done?,
-        };
+        let stored = entry.read_plan()?;
+        // It comes first: nobody has written it yet, or ever will.
         if stored.is_empty() {
             return Err(missing(id));
         }
@@ -71,11 +76,29 @@ impl<'a> Container<'a> {
         }
         let identity = Record::load(&entry)?.and_then(|record| record.init);
         let unrecorded = identity.is_none();
-        let init = identity.and_then(|it| Some(Init { pid: it.pid, pidfd: it.open()? }));
+        let init = running(identity)?;
         Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None, resctrl, unrecorded })
     }
 
-    /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one.
+    /// What can be told of a container whose plan is not one any more: its process, and where its cgroups were, or are by default.
+    #[cold]
+    fn salvage(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
+        let message = |bytes| Message::parse(bytes).map_err(plan::broken);
+        let stored = message(entry.read_plan()?).map(|(message, _)| Plan::new(message));
+        let mut path = PathBuf::new();
+        path.push(plan::DEFAULT_CGROUP).and_then(|()| path.push(id.to_bytes())).map_err(|_| missing(id))?;
+        let known = stored.as_ref().ok().and_then(|stored| stored.string(kind::CGROUPS_PATH).ok()?);
+        let mut cgroups = Cgroups::discover()?;
+        cgroups.find(known.unwrap_or(path.as_cstr()))?;
+        let init = running(Record::load(&entry).ok().flatten().and_then(|record| record.init))?;
+        let plan = Plan::new(message(&EMPTY)?.0);
+        let cgroups = Some(cgroups);
+        let (console, notify) = (None, None);
+        Ok(Self { store, id, entry, plan, cgroups, init, console, notify, resctrl: 0, unrecorded: true })
+    }
+
+    /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one: then the container stays
+    /// known, so that it can be deleted again.
     /// What poststop hooks do wrong is `warn`ed of, and changes nothing (runtime-spec, lifecycle 13).
     pub fn destroy(mut self, warn: &mut dyn FnMut(&Error)) -> Result<()> {
         let locked = self.entry.lock();
@@ -84,13 +107,13 @@ impl<'a> Container<'a> {
         trace::mark(trace::UNGROUPED);
         let network = self.disconnect();
         let groups = resctrl::remove(&self.plan, self.resctrl);
-        let forgotten = self.store.remove(self.id, self.entry);
+        locked.and(killed).and(cgroups).and(network).and(groups)?;
+        self.store.remove(self.id, self.entry)?;
         trace::mark(trace::FORGOTTEN);
-        let hooks = hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), None, &mut |error| {
+        hooks::announce(hook::POSTSTOP, &self.plan, (b"stopped", 0), None, &mut |error| {
             warn(&error);
             Ok(())
-        });
-        locked.and(killed).and(cgroups).and(network).and(groups).and(forgotten).and(hooks)
+        })
     }
 
     /// The cgroups, with what still runs in them: nothing, when init took its whole pid namespace along. Unless the runtime was
@@ -128,21 +151,52 @@ impl Init {
     }
 }
 
+/// The process, as long as it is there.
+fn running(identity: Option<Identity>) -> Result<Option<Init>> {
+    let Some(it) = identity else { return Ok(None) };
+    Ok(it.open()?.map(|pidfd| Init { pid: it.pid, pidfd }))
+}
+
 /// `delete`: removes a container that has stopped or was never started; with `force`, any, and what a killed runtime left.
 pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-    let entry = store.locked(id)?;
-    let container = match Container::restore(store, id, entry) {
-        // A plan that was never written whole: there was nothing before it.
-        Err(_) if force => return store.remove(id, store.entry(id)?),
-        done => done?,
-    };
-    let status = if container.init.is_some() { container.status(None) } else { "stopped" };
-    let ends = |init: &Init| !force && status == "running" && matches!(init.ends(GRACE), Ok(true));
-    let stopped = matches!(status, "stopped" | "created") || container.init.as_ref().is_some_and(ends);
-    if !(force || stopped) {
-        let reason =
-            format_args!("cannot delete container {} that is not stopped: {status}", crate::text::shown(id));
-        return Err(Error::refused("delete", reason));
+    match Container::locked(store, id).and_then(|container| container.end(force, warn)) {
+        // Not where it only could not be read this time: what runs would be forgotten.
+        Err(error) if force && [MISSING, record::NAME, plan::BROKEN].contains(&error.op()) => {
+            clear(store, id, warn)
+        }
+        done => done,
     }
-    container.destroy(warn)
+}
+
+/// What a killed runtime, or a disk, has left of a container.
+#[cold]
+fn clear(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+    let entry = store.locked(id)?;
+    if entry.read_plan()?.is_empty() {
+        // It was never written: there was nothing before it.
+        return store.remove(id, entry);
+    }
+    if Record::load(&entry).is_err_and(|error| error.op() == record::NAME) {
+        entry.unlink(STATE)?;
+    }
+    match Container::restore(store, id, entry).and_then(|container| container.end(true, warn)) {
+        Err(error) if error.op() == plan::BROKEN => {
+            Container::salvage(store, id, store.locked(id)?)?.destroy(warn)
+        }
+        done => done,
+    }
+}
+
+impl Container<'_> {
+    fn end(self, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+        let status = if self.init.is_some() { self.status(None)? } else { "stopped" };
+        let ends = |init: &Init| !force && status == "running" && matches!(init.ends(GRACE), Ok(true));
+        let stopped = matches!(status, "stopped" | "created") || self.init.as_ref().is_some_and(ends);
+        if !(force || stopped) {
+            let id = crate::text::shown(self.id);
+            let reason = format_args!("cannot delete container {id} that is not stopped: {status}");
+            return Err(Error::refused("delete", reason));
+        }
+        self.destroy(warn)
+    }
 }

@@ -75,7 +75,7 @@ impl<'a> Container<'a> {
         let Some(init) = container.init.take() else {
             return Err(Error::refused("cannot exec in a stopped container", crate::text::shown(order.id)));
         };
-        if !order.ignore_paused && container.is_frozen() {
+        if !order.ignore_paused && container.is_frozen()? {
             let reason = "cannot exec in a paused container (use --ignore-paused to override)";
             return Err(Error::refused("paused", reason));
         }

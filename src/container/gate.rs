@@ -44,22 +44,37 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     if let (Some(address), Some(_)) = (notify, container.entry.find(NOTIFY)?) {
         container.notify = Some(Notify::new(&container.entry, address)?);
     }
+    let sockets = channel()?;
     container.entry.unlink(GATE)?;
-    let (ours, theirs) = channel()?;
     trace::mark(trace::LOADED);
-    let mut knock = [0; HEADER];
-    let kind = if trace::is_on() { Kind::StartTraced } else { Kind::Start };
-    let knock = Writer::new(&mut knock, kind as u16).finish().map_err(plan::broken)?;
-    trace::know(container.init.as_ref().map_or(0, |init| init.pid));
-    Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
-    drop(theirs);
-    container.converse(Channel::new(ours.as_raw_fd()), stage::INIT, false, warn)?;
-    // The hooks may run other commands on it.
-    container.entry.unlock()?;
+    // Whoever hears that it failed is right: what waited for its start neither waits any more nor runs on.
+    if let Err(error) = container.knock(gate, sockets, warn) {
+        let _ = container.kill();
+        return Err(error);
+    }
+    // The hooks may run other commands on it. (It ends with us at the latest.)
+    let _ = container.entry.unlock();
     if let Err(error) = container.run_hooks(hook::POSTSTART, b"running") {
         // The error to tell is the first one.
         let _ = container.destroy(warn);
         return Err(error);
     }
     container.await_ready()
+}
+
+impl Container<'_> {
+    fn knock(
+        &mut self,
+        gate: OwnedFd,
+        (ours, theirs): (OwnedFd, OwnedFd),
+        warn: &mut dyn FnMut(&Error),
+    ) -> Result<()> {
+        let mut knock = [0; HEADER];
+        let kind = if trace::is_on() { Kind::StartTraced } else { Kind::Start };
+        let knock = Writer::new(&mut knock, kind as u16).finish().map_err(plan::broken)?;
+        trace::know(self.init.as_ref().map_or(0, |init| init.pid));
+        Channel::new(gate.as_raw_fd()).send_with_fds(knock, &[theirs.as_raw_fd()])?;
+        drop(theirs);
+        self.converse(Channel::new(ours.as_raw_fd()), stage::INIT, false, warn)
+    }
 }

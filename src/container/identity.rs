@@ -9,6 +9,7 @@ use core::fmt::Write;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::store::read_full;
@@ -35,11 +36,21 @@ impl Identity {
         Ok(Self { pid, start: start(pid, pidfd)? })
     }
 
-    /// The process, if it is still there and has not ended.
-    pub fn open(&self) -> Option<OwnedFd> {
-        let pidfd = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
-        let same = start(self.pid, pidfd.as_fd()).ok()? == self.start;
-        (same && !has_ended(pidfd.as_fd())).then_some(pidfd)
+    /// The process, if it is still there and has not ended. What only keeps us from knowing is an error: taken for its end, it would
+    /// have `delete` forget a process that runs.
+    pub fn open(&self) -> Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            // Gone, or a thread's by now (ENOENT since Linux 6.15, before it EINVAL).
+            Err(Errno::SRCH | Errno::NOENT | Errno::INVAL) => return Ok(None),
+            done => done.context("pidfd_open", "init")?,
+        };
+        let start = match start(self.pid, pidfd.as_fd()) {
+            // It has ended meanwhile, and had a /proc/PID/stat to be known by.
+            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::SRCH)) => return Ok(None),
+            done => done?,
+        };
+        Ok((start == self.start && !has_ended(pidfd.as_fd())).then_some(pidfd))
     }
 }
 
@@ -85,8 +96,8 @@ mod tests {
         let pid = rustix::process::getpid();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let me = Identity::of(pid.as_raw_nonzero().get(), pidfd.as_fd()).unwrap();
-        assert!(me.open().is_some());
-        assert!(Identity { start: me.start + 1, ..me }.open().is_none());
+        assert!(me.open().unwrap().is_some());
+        assert!(Identity { start: me.start + 1, ..me }.open().unwrap().is_none());
     }
 
     #[test]
@@ -96,8 +107,8 @@ mod tests {
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let it = Identity::of(pid.as_raw_nonzero().get(), pidfd.as_fd()).unwrap();
         poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None).unwrap();
-        assert!(it.open().is_none(), "a zombie counts as ended");
+        assert!(it.open().unwrap().is_none(), "a zombie counts as ended");
         child.wait().unwrap();
-        assert!(it.open().is_none());
+        assert!(it.open().unwrap().is_none());
     }
 }

@@ -12,7 +12,7 @@ use crate::text::shown;
 /// Freezes a container that runs, or that waits to be started.
 pub fn pause(store: &Store, id: &CStr) -> Result<()> {
     let container = Container::load(store, id)?;
-    if container.init.is_none() || container.is_frozen() {
+    if container.init.is_none() || container.is_frozen()? {
         return Err(not_running(id));
     }
     container.freezable()?.freeze()
@@ -21,7 +21,7 @@ pub fn pause(store: &Store, id: &CStr) -> Result<()> {
 /// Thaws a container that is paused.
 pub fn resume(store: &Store, id: &CStr) -> Result<()> {
     let container = Container::load(store, id)?;
-    if container.init.is_none() || !container.is_frozen() {
+    if container.init.is_none() || !container.is_frozen()? {
         return Err(Error::refused("container not paused", shown(id)));
     }
     container.freezable()?.thaw()

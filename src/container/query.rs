@@ -34,7 +34,7 @@ pub fn look(store: &Store, id: &CStr, show: &mut dyn FnMut(&Summary<'_>) -> core
     let summary = Summary {
         state: State {
             id: id.to_bytes(),
-            status: container.status(record.as_ref()).as_bytes(),
+            status: container.status(record.as_ref())?.as_bytes(),
             pid: container.init.as_ref().map_or(0, |init| init.pid),
             bundle: container.plan.string(kind::BUNDLE)?.unwrap_or(c"").to_bytes(),
         },
@@ -57,20 +57,20 @@ impl Summary<'_> {
 
 impl Container<'_> {
     /// Its status in the words of runtime.md, and runc's `paused`.
-    pub fn status(&self, record: Option<&Record>) -> &'static str {
-        let is_there = |name| self.entry.find(name).is_ok_and(|found| found.is_some());
-        match (&self.init, record) {
-            (Some(_), _) if self.is_frozen() => "paused",
-            (Some(_), _) if is_there(GATE) => "created",
-            (Some(_), _) if is_there(GATE_NEW) => "creating",
+    pub fn status(&self, record: Option<&Record>) -> Result<&'static str> {
+        let is_there = |name| self.entry.find(name).map(|found| found.is_some());
+        Ok(match (&self.init, record) {
+            (Some(_), _) if self.is_frozen()? => "paused",
+            (Some(_), _) if is_there(GATE)? => "created",
+            (Some(_), _) if is_there(GATE_NEW)? => "creating",
             (Some(_), _) => "running",
             // Somebody holds the lock and has not come to the process yet.
             (None, None) if self.entry.is_locked() => "creating",
             _ => "stopped",
-        }
+        })
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
-        self.cgroups.as_ref().is_some_and(Cgroups::frozen)
+    pub(super) fn is_frozen(&self) -> Result<bool> {
+        self.cgroups.as_ref().map_or(Ok(false), Cgroups::frozen)
     }
 }

@@ -12,6 +12,9 @@ use crate::limits;
 use crate::wire::json::{Document, Text};
 use crate::wire::time::Moment;
 
+/// The operation of the errors about its content.
+pub const NAME: &str = "state.json";
+
 /// What is remembered.
 pub struct Record {
     /// Init; none while it is being made.
@@ -38,7 +41,7 @@ impl Record {
         let id = id.to_str().unwrap_or("");
         let created = &self.created;
         write!(text, r#"{{"id":"{id}","pid":{pid},"start":{start},"created":"{created}"}}"#)
-            .map_err(|_| Error::refused("state.json", "longer than its limit"))?;
+            .map_err(|_| Error::refused(NAME, "longer than its limit"))?;
         entry.write_state(text.as_bytes())
     }
 
@@ -53,7 +56,7 @@ impl Record {
 
     /// What the text says.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let document = Document::parse("state.json", text)?;
+        let document = Document::parse(NAME, text)?;
         let root = document.root();
         let created: Option<Text<'_>> = root.get("created")?;
         let mut copy = [0; 40];

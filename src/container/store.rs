@@ -92,8 +92,15 @@ impl Store {
             done => done.context("mkdir", self.path_of(id)?)?,
         }
         // Before we have the lock, `delete --force` may remove it, and another be made.
-        let entry = self.locked(id)?;
-        if entry.find(PLAN)?.is_some() { exists() } else { Ok(entry) }
+        let claimed = self.locked(id).and_then(|entry| match entry.find(PLAN)? {
+            Some(_) => exists(),
+            None => Ok(entry),
+        });
+        // Where there is no errno, it is another's by now.
+        if claimed.as_ref().is_err_and(|error| error.errno().is_some()) {
+            let _ = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
+        }
+        claimed
     }
 
     /// A known container's directory.
@@ -253,9 +260,12 @@ impl Entry {
         self.fill(file, PLAN, setup)
     }
 
-    /// The plan's file whole, in memory of its own.
+    /// The plan's file whole, in memory of its own; empty, if there is none.
     pub fn read_plan(&self) -> Result<&'static [u8]> {
-        self.read(PLAN, 2 * limits::PLAN)
+        match self.read(PLAN, 2 * limits::PLAN) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => Ok(&[]),
+            done => done,
+        }
     }
 
     /// Replaces the state.

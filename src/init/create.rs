@@ -102,20 +102,22 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
     step(trace::PROCESS);
+    let gate = if setup.has(kind::GATE)? {
+        Some(gate::open(fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?)
+    } else {
+        None
+    };
     // An agent hears of the process while it waits for its start, as with runc.
     let announced = plan.has(kind::SECCOMP_LISTENER)?;
     if announced {
         seccomp::load_late(&plan, channel)?;
     }
-    let gated = setup.has(kind::GATE)?;
-    if gated {
+    if gate.is_some() {
         trace::send(channel);
     }
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
-    if gated {
-        gate::wait(channel, fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?;
-    }
+    gate.map_or(Ok(()), |gate| gate::wait(channel, gate))?;
     // The hooks of the container's own are under it, too.
     if !announced {
         seccomp::load_late(&plan, channel)?;

@@ -3,6 +3,7 @@
 use nsenter::Fd;
 use nsenter::sync::{Channel, Fds, Kind, silent};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
@@ -32,14 +33,24 @@ const fn bits(signals: &[i32]) -> u64 {
     set
 }
 
+/// What a created container waits for.
+pub struct Gate {
+    knock: OwnedFd,
+    signals: OwnedFd,
+}
+
+/// The gate that came with SETUP, while there still is a runtime to tell that this failed.
+pub fn open(gate: Option<Fd>) -> Result<Gate> {
+    let knock = descriptor::adopt(gate.ok_or_else(|| silent(c"gate"))?);
+    Ok(Gate { knock, signals: signalfd::of(!HARMLESS).context("signalfd4", "gate")? })
+}
+
 /// Lets the runtime go and waits at the gate for START. The gate, and then the socket that comes with START, takes the number of
 /// `channel`, so that what is said later goes to who is there to hear it.
 ///
 /// All signals have been blocked since before this process began. One that would have ended it ends it: `kill` works on a
 /// created container, too, and the kernel would not let the first process of a pid namespace die of its own.
-pub fn wait(channel: Channel, gate: Option<Fd>) -> Result<()> {
-    let gate = descriptor::adopt(gate.ok_or_else(|| silent(c"gate"))?);
-    let signals = signalfd::of(!HARMLESS).context("signalfd4", "")?;
+pub fn wait(channel: Channel, Gate { knock: gate, signals }: Gate) -> Result<()> {
     channel.expect(Kind::Leave, &mut Fds::default())?;
     descriptor::replace(channel.as_raw(), &gate).context("dup3", "gate")?;
     loop {

@@ -215,6 +215,9 @@ impl<'a, T: Noun<'a>> Iterator for Each<'a, T> {
     }
 }
 
+/// The default of linux.cgroupsPath, before the container's id.
+pub const DEFAULT_CGROUP: &[u8] = b"/minirunc-";
+
 /// The operation of the errors of [`broken`].
 pub const BROKEN: &str = "plan";
 

@@ -174,7 +174,7 @@ fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
             sys::clone_tree(CWD, source, reach, mount.source_nofollow).context("open_tree", shown(source))?
         }
     };
-    let procfs = is_whole_procfs(&tree);
+    let procfs = is_whole_procfs(&tree)?;
     let (place, _) = place(root, mount, Some(&tree), procfs)?;
     let implied = implied(&tree, mount);
     match attributes(&tree, mount, implied) {
@@ -370,7 +370,7 @@ fn refused(at: &CStr, reason: &str) -> Error {
 
 /// Whether a link has led us into the container's /proc.
 fn is_in_procfs(root: &Root<'_>, place: &OwnedFd) -> Result<bool> {
-    if !is_procfs(place) {
+    if !is_procfs(place)? {
         return Ok(false);
     }
     let Ok(proc) = resolve::open(root.as_fd(), c"/proc", OFlags::empty(), ResolveFlags::empty()) else {
@@ -379,13 +379,14 @@ fn is_in_procfs(root: &Root<'_>, place: &OwnedFd) -> Result<bool> {
     Ok(call::fstat(place, c"/proc")?.st_dev == call::fstat(&proc, c"/proc")?.st_dev)
 }
 
-fn is_procfs(descriptor: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(descriptor).is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC)
+fn is_procfs(descriptor: &OwnedFd) -> Result<bool> {
+    let filesystem = rustix::fs::fstatfs(descriptor).context("fstatfs", "mount")?;
+    Ok(filesystem.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
 /// Whether a tree is procfs from its root on (`PROC_ROOT_INO` is 1).
-fn is_whole_procfs(tree: &OwnedFd) -> bool {
-    is_procfs(tree) && rustix::fs::fstat(tree).is_ok_and(|stat| stat.st_ino == 1)
+fn is_whole_procfs(tree: &OwnedFd) -> Result<bool> {
+    Ok(is_procfs(tree)? && call::fstat(tree, c"/proc")?.st_ino == 1)
 }
 
 #[cfg(test)]

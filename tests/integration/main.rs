@@ -18,6 +18,7 @@ mod documents;
 mod events;
 mod exec;
 mod exec_terminal;
+mod faults;
 mod features;
 mod form;
 mod hooks;

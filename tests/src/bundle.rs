@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
+use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -227,6 +228,11 @@ impl Bundle {
         self.sessions.lock().expect("lock").insert(session);
     }
 
+    /// What was started so far has ended: the numbers of its sessions may come to be others'.
+    pub fn forget_sessions(&self) {
+        self.sessions.lock().expect("lock").clear();
+    }
+
     /// Starts a foreground run of the config as it is now.
     pub fn spawn(&self) -> Running {
         self.write();
@@ -288,30 +294,40 @@ impl Bundle {
     /// No state, cgroup, mount or process of the container is left.
     #[track_caller]
     pub fn nothing_left(&self) {
+        let left = self.left();
+        assert!(left.is_empty(), "{left}");
+    }
+
+    /// What is left of the container, though it had a moment to go; empty: nothing.
+    pub fn left(&self) -> String {
+        let rootfs = self.rootfs();
+        let below = || {
+            let mounts = host::mounts().0.into_iter();
+            mounts.filter(|m| Path::new(&m.point).starts_with(&rootfs)).collect::<Vec<_>>()
+        };
         let state = || {
             fs::read_dir(self.state()).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>()
         };
-        let left = host::eventually_nothing(state);
-        assert!(left.is_empty(), "state is left: {left:?}");
-        let left = host::eventually_nothing(|| host::cgroup_directories(&self.id));
-        assert!(left.is_empty(), "cgroups are left: {left:?}");
-        let links = || self.network.as_ref().map(Network::links).unwrap_or_default();
-        let left =
-            host::eventually_nothing(|| links().into_iter().filter(|it| it.starts_with("v")).collect());
-        assert!(left.is_empty(), "links are left: {left:?}");
-        let rootfs = self.rootfs();
-        let below = || {
-            host::mounts()
-                .0
-                .into_iter()
-                .filter(|m| Path::new(&m.point).starts_with(&rootfs))
-                .collect::<Vec<_>>()
-        };
-        let left = host::eventually_nothing(below);
-        assert!(left.is_empty(), "mounts are left: {left:#?}");
         let sessions = self.sessions.lock().expect("lock").clone();
-        let left = host::eventually_nothing(|| host::processes(&sessions, &self.id, &self.dir));
-        assert!(left.is_empty(), "processes are left: {left:#?}");
+        let mut left = String::new();
+        let mut add = |what: &str, found: &dyn Debug, empty: bool| {
+            if !empty {
+                left += &format!("{what} left: {found:?} ");
+            }
+        };
+        let found = host::eventually_nothing(state);
+        add("state is", &found, found.is_empty());
+        let found = host::eventually_nothing(|| host::cgroup_directories(&self.id));
+        add("cgroups are", &found, found.is_empty());
+        let links = || self.network.as_ref().map(Network::links).unwrap_or_default();
+        let found =
+            host::eventually_nothing(|| links().into_iter().filter(|it| it.starts_with("v")).collect());
+        add("links are", &found, found.is_empty());
+        let found = host::eventually_nothing(below);
+        add("mounts are", &found, found.is_empty());
+        let found = host::eventually_nothing(|| host::processes(&sessions, &self.id, &self.dir));
+        add("processes are", &found, found.is_empty());
+        left
     }
 }
 

@@ -11,13 +11,18 @@ use std::time::{Duration, Instant};
 
 use crate::facts::Mounts;
 
-/// `SKIP name: reason`, past the test harness's capture.
+/// `SKIP name: reason`.
 pub fn skipped(closure: &str, reason: &str) {
     let name = closure.trim_end_matches("::{{closure}}");
     let name = name.split_once("::").map_or(name, |(_, rest)| rest);
+    say(&format!("SKIP {name}: {reason}"));
+}
+
+/// A line past the test harness's capture.
+pub fn say(line: &str) {
     // SAFETY: stdout is open for the whole run; the File is forgotten, not closed.
     let mut out = std::mem::ManuallyDrop::new(unsafe { fs::File::from_raw_fd(1) });
-    let _ = out.write_all(format!("SKIP {name}: {reason}\n").as_bytes());
+    let _ = out.write_all(format!("{line}\n").as_bytes());
 }
 
 /// Version of the kernel, as far as features go by it.

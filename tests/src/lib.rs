@@ -6,6 +6,7 @@
 //! - [`attack`]: what the probe does where it plays the attacker.
 //! - [`fuzz`]: what comes from outside, malformed.
 //! - [`names`]: of errors and limits.
+//! - [`trace`]: single system calls of the runtime and its stages, to be listed, failed or made the last.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
 
 pub mod attack;
@@ -18,6 +19,7 @@ pub mod names;
 pub mod network;
 pub mod resctrl;
 pub mod runtime;
+pub mod trace;
 
 /// Leaves the test, saying aloud why.
 #[macro_export]

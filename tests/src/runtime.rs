@@ -273,7 +273,15 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        Output { status, stdout: self.stdout(), stderr: read(&self.err) }
+        self.ended(status)
+    }
+
+    /// What it has left, for who has waited for it.
+    pub fn ended(self, status: ExitStatus) -> Output {
+        let output = Output { status, stdout: self.stdout(), stderr: read(&self.err) };
+        // Thousands of runs in one bundle are not to make one large directory.
+        let _ = (fs::remove_file(&self.out), fs::remove_file(&self.err));
+        output
     }
 }
 

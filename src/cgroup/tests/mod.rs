@@ -211,11 +211,11 @@ fn a_frozen_cgroup_is_refused() {
         let name = unique();
         guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
         guard.0.freeze().unwrap();
-        assert!(guard.0.frozen());
+        assert!(guard.0.frozen().unwrap());
         let error = second.create(&path(&name), &nothing().plan(), false).unwrap_err();
         assert_eq!(error.op(), "container's cgroup unexpectedly frozen");
         guard.0.thaw().unwrap();
-        assert!(!guard.0.frozen());
+        assert!(!guard.0.frozen().unwrap());
     }
 }
 

@@ -7,11 +7,11 @@ use super::strings::{PATH, put, put_some, said, sound};
 use super::{MOST, Translation, rows};
 use crate::error::Result;
 use crate::oci;
-use crate::plan::kind;
 use crate::plan::resources::{
     BlockDevice, BlockIo, Cpu, Cpuset, HugePage, IntelRdt, LEAF_WEIGHT, Memory, Network, NetworkPriority,
     Pids, READ_BPS, Rdma, Unified, WEIGHT,
 };
+use crate::plan::{DEFAULT_CGROUP, kind};
 use crate::text::PathBuf;
 use crate::wire::json::{Node, Text};
 
@@ -104,7 +104,7 @@ impl Translation<'_, '_> {
         let long = |_| node.refuse(format_args!("longer than {PATH} bytes"));
         match said(node)? {
             None => {
-                path.push(b"/minirunc-").map_err(long)?;
+                path.push(DEFAULT_CGROUP).map_err(long)?;
                 path.push(self.request.id.to_bytes()).map_err(long)?;
             }
             Some(text) => {
