@@ -90,6 +90,7 @@ const HARMLESS: &[(&str, &str, &str, &str)] = &[
     ("mknodat", "", "EPERM", "a user namespace may make no nodes: the host's is bound instead"),
     ("flock", "/state/", "", "`start` lets go of the lock; it ends with it anyway"),
     ("fstatfs", "/", "", "whether the host's root is the kernel's first one: then pivot_root(2) tells"),
+    ("unlinkat", "/.pid", "", "what a runtime that was killed has left of a pid file; else it is not there"),
     ("prctl", "18", "EPERM", "PR_CAPBSET_DROP of what is not in the set anyway"),
     (
         "openat",
@@ -117,6 +118,8 @@ const TOLD_OTHERWISE: &[(&str, &str, &str, &str)] = &[
 /// What is done again and again.
 struct Act<'a> {
     name: &'a str,
+    /// The command waits for the process, and hears all that it says.
+    awaited: bool,
     bundle: &'a Bundle,
     /// Brings the container where the command is to find it. Its stages may be traced.
     before: &'a dyn Fn(&mut Tracer),
@@ -156,7 +159,9 @@ impl Act<'_> {
             if errno != libc::EINTR && !is_harmless(hit, name) {
                 wrong.push(format!("passed over: {hit}"));
             }
-            if steady(&out.stdout) != good {
+            // What was done in the second way looks otherwise, and who does not wait has not heard all.
+            let comparable = self.awaited && name != "EPERM";
+            if comparable && steady(&out.stdout) != good {
                 wrong.push(format!("the process is not the same: {}", out.stdout));
             }
             if !out.stderr.is_empty() {
@@ -280,6 +285,7 @@ fn steady(stdout: &str) -> String {
 fn every_failure_of_run(name: &str, bundle: &Bundle) {
     Act {
         name,
+        awaited: true,
         bundle,
         before: &|_| {},
         command: &|| bundle.run_command(&[]),
@@ -312,6 +318,7 @@ fn every_call_of_create_fails_once() {
     let bundle = Bundle::new();
     Act {
         name: "create",
+        awaited: false,
         bundle: &bundle,
         before: &|_| {},
         command: &|| create_command(&bundle, &["--pid-file", &bundle.path("pid")]),
@@ -334,6 +341,7 @@ fn every_call_of_detached_run_fails_once() {
     let bundle = Bundle::new().ask(&["sleep 60000"]);
     Act {
         name: "run --detach",
+        awaited: false,
         bundle: &bundle,
         before: &|_| {},
         command: &|| bundle.run_command(&["--detach"]),
@@ -354,6 +362,7 @@ fn every_call_of_start_fails_once() {
     let bundle = Bundle::new().ask(&["sleep 60000"]);
     Act {
         name: "start",
+        awaited: false,
         bundle: &bundle,
         // Init's calls behind its gate are counted, too.
         before: &|tracer| drop(tracer.run(&bundle, create_command(&bundle, &[]), None, false, PATIENCE)),
@@ -363,8 +372,9 @@ fn every_call_of_start_fails_once() {
             // It waits as before, or what it was to become has failed.
             if now == "created" {
                 assert!(!succeeded);
-                bundle.runtime(&["start", &bundle.id]).ok();
-                assert_eq!(status(&bundle), "running");
+                // Or init has not come to its end yet.
+                let again = bundle.runtime(&["start", &bundle.id]).code() == 0;
+                assert_eq!(status(&bundle), if again { "running" } else { "stopped" });
             } else {
                 assert_eq!(now, if succeeded { "running" } else { "stopped" });
             }
@@ -385,6 +395,7 @@ fn every_call_of_exec_fails_once() {
     let command = || bundle.command(&["exec", &bundle.id, "/probe", "read /proc/self/cgroup"]);
     Act {
         name: "exec",
+        awaited: true,
         bundle: &bundle,
         before: &|_| {},
         command: &command,
@@ -414,6 +425,7 @@ fn every_failure_on_a_sleeper(args: &[&str], now: &str, undo: &[&[&str]]) {
     };
     Act {
         name: args[0],
+        awaited: false,
         bundle: &bundle,
         before: &|_| {},
         command: &|| command(args),
@@ -462,6 +474,7 @@ fn every_call_of_resume_fails_once() {
     asleep(&bundle);
     Act {
         name: "resume",
+        awaited: false,
         bundle: &bundle,
         before: &|_| _ = bundle.runtime(&["pause", &bundle.id]).ok(),
         command: &|| bundle.command(&["resume", &bundle.id]),
@@ -481,6 +494,7 @@ fn every_call_of_delete_fails_once() {
     let bundle = Bundle::new().ask(&["sleep 60000"]);
     Act {
         name: "delete --force",
+        awaited: false,
         bundle: &bundle,
         before: &|_| asleep(&bundle),
         command: &|| bundle.command(&["delete", "--force", &bundle.id]),
