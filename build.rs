@@ -23,6 +23,20 @@ fn main() {
             }
             link(&format!("-specs={MUSL_SPECS}"));
         }
+        // The same with a cross compiler, or a bare linker. MUSL says where musl-dev of that architecture was unpacked.
+        ("linux", "gnu") => {
+            println!("cargo:rerun-if-env-changed=MUSL");
+            let musl = std::env::var("MUSL")
+                .unwrap_or_else(|_| format!("/usr/lib/{}-linux-musl", env("CARGO_CFG_TARGET_ARCH")));
+            if !Path::new(&musl).join("crt1.o").exists() {
+                refuse(&format!(
+                    "{musl}/crt1.o is missing: unpack musl-dev of that architecture, and set MUSL"
+                ));
+            }
+            link("-nostdlib");
+            link(&format!("-L{musl}"));
+            ["crt1.o", "crti.o", "crtn.o"].iter().for_each(|file| link(&format!("{musl}/{file}")));
+        }
         _ => refuse(&format!("the target {} has no musl", env("TARGET"))),
     }
 

@@ -29,6 +29,12 @@ need() {
     command -v "$1" >/dev/null
 }
 
+# debian_mirror: where this machine has its packages from.
+debian_mirror() {
+    sed -n 's/^deb  *\(\[[^]]*\] *\)\{0,1\}\(http[^ ]*debian\/\{0,1\}\) .*/\2/p; s/^URIs: *\([^ ]*debian\/\{0,1\}\)$/\1/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1
+}
+
 # Rust's musl target, by rustup where that works. Else musl-tools and the gnu target: see build.rs.
 choose_target() {
     command -v cargo >/dev/null || die 'needs Rust 1.87 or newer (rustup.rs)'
@@ -53,14 +59,14 @@ choose_target() {
     say "target $TARGET, $(rustc --version)"
 }
 
-# busybox_root DIR: a root filesystem of one static program and its names.
+# busybox_root DIR: a root filesystem of one static program and its names; of BUSYBOX, if set, which may be another processor's.
 busybox_root() {
     need busybox busybox-static || die 'busybox-static cannot be had'
     readelf -lW "$(command -v busybox)" | grep -q INTERP && as_root apt-get install -qq -y busybox-static >/dev/null </dev/null
     rm -rf "$1"
     mkdir -p "$1/bin" "$1/etc" "$1/proc" "$1/sys" "$1/dev" "$1/tmp" "$1/root"
-    cp "$(command -v busybox)" "$1/bin/busybox"
-    for name in $("$1/bin/busybox" --list); do
+    cp "${BUSYBOX:-$(command -v busybox)}" "$1/bin/busybox"
+    for name in $(busybox --list); do
         [ "$name" = busybox ] || ln -s busybox "$1/bin/$name"
     done
     echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"

@@ -3,51 +3,26 @@
 #
 #   sh tests/vm/run.sh [FILTER...]      the integration tests (by libtest filter)
 #   VM_RUN='COMMAND' sh tests/vm/run.sh  any command, with this repository's programs in /bin
+#   ARCH=aarch64 sh tests/vm/run.sh ...  on another processor (x86_64, aarch64, riscv64); else on this one
 #
-# Debian's cloud kernel is downloaded and unpacked, not installed; qemu emulates in software, so no
+# Debian's kernel is downloaded and unpacked, not installed; qemu emulates in software, so no
 # /dev/kvm is needed. About seven seconds a boot. Everything is kept under target/vm.
-cd "$(dirname "$0")/../.." && . tests/env.sh
+cd "$(dirname "$0")/../.." && . tests/env.sh && . tests/vm/kernel.sh
 
-VM=$PWD/target/vm
-MODULES='overlay veth bridge virtio_pci virtio_blk'
+MODULES='overlay veth bridge virtio_pci virtio_blk ext4'
 PATIENCE=${VM_PATIENCE:-900}
-
-no_vm() { echo "test result: ok. 0 passed; 0 failed; 1 ignored; no virtual machine: $1"; exit 0; }
-
-# The kernel image and its modules, below $VM/kernel.
-kernel() {
-    [ -e "$VM/kernel/.complete" ] && return
-    rm -rf "$VM/kernel" && mkdir -p "$VM/kernel"
-    real_package || as_root apt-get update -qq </dev/null || return 1
-    real_package || return 1
-    say "downloading $package"
-    (cd "$VM/kernel" && apt-get download -qq "$package" 2>/dev/null) || return 1
-    dpkg-deb -x "$VM"/kernel/*.deb "$VM/kernel" || return 1
-    rm "$VM"/kernel/*.deb
-    touch "$VM/kernel/.complete"
-}
-
-# linux-image-cloud-amd64 is empty and depends on the one that holds the kernel.
-real_package() {
-    package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
-    [ -n "$package" ]
-}
 
 # Copies $MODULES and what they need to $1, with the list of files in loading order.
 modules() {
-    version=$(basename "$VM"/kernel/boot/vmlinuz-* | sed 's/^vmlinuz-//')
-    tree=$VM/kernel
-    [ -d "$tree/lib/modules" ] || tree=$VM/kernel/usr
-    depmod -b "$tree" "$version" || return 1
-    for module in $MODULES; do
-        modprobe -d "$tree" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-    done | awk '!seen[$0]++' | while read -r file; do
+    # shellcheck disable=SC2086 # several words
+    module_files $MODULES | while read -r file; do
         name=$(basename "$file")
         case $name in
         *.xz) xz -dc "$file" >"$1/${name%.xz}" && echo "${name%.xz}" ;;
         *) cp "$file" "$1/$name" && echo "$name" ;;
         esac
     done >"$1/order"
+    [ -s "$1/order" ]
 }
 
 # apparmor_profile FILE: the profile of tests/integration/labels.rs, compiled here since the guest has no parser.
@@ -56,12 +31,7 @@ apparmor_profile() {
     apparmor_parser --quiet --skip-kernel-load --skip-cache --ofile "$1" tests/vm/apparmor.profile
 }
 
-[ "$(uname -m)" = x86_64 ] || no_vm "written for x86_64, this is $(uname -m)"
-need qemu-system-x86_64 qemu-system-x86 || no_vm 'qemu-system-x86 cannot be had'
-need cpio cpio || no_vm 'cpio cannot be had'
-need depmod kmod || no_vm 'kmod cannot be had'
-kernel || no_vm 'linux-image-cloud-amd64 cannot be had'
-
+needs_vm
 choose_target
 cargo build --release --quiet
 cargo build --release --quiet -p minirunc-tests --bins
@@ -92,10 +62,11 @@ printf '%s\n' "$*" >"$guest/filters"
 need mke2fs e2fsprogs || no_vm 'e2fsprogs cannot be had'
 rm -f "$VM/disk" && truncate -s 1G "$VM/disk" && mke2fs -q -t ext4 "$VM/disk"
 
-say "booting $(basename "$VM"/kernel/boot/vmlinuz-*)"
-timeout "$PATIENCE" qemu-system-x86_64 -accel tcg -m 1G -smp 2 -nographic -no-reboot -nic none \
+say "booting $(basename "$KERNEL")"
+# shellcheck disable=SC2086 # MACHINE is several words, or none
+timeout "$PATIENCE" "qemu-system-$ARCH" $MACHINE -accel tcg -m 1G -smp 2 -nographic -no-reboot -nic none \
     -drive "file=$VM/disk,format=raw,if=virtio,cache=unsafe" \
-    -kernel "$VM"/kernel/boot/vmlinuz-* -initrd "$VM/initramfs" \
-    -append 'console=ttyS0 quiet panic=-1 mitigations=off apparmor=1 security=apparmor' </dev/null 2>&1 |
+    -kernel "$KERNEL" -initrd "$VM/initramfs" \
+    -append "console=$CONSOLE quiet panic=-1 mitigations=off apparmor=1 security=apparmor" </dev/null 2>&1 |
     tr -d '\r' | sed 's/^.*\(== in the machine\)/\1/' | tee "$VM/console"
 grep -q '^VM-RING-END 0$' "$VM/console" || die 'the machine did not end well'
