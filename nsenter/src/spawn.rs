@@ -85,7 +85,10 @@ pub fn child(
             Ok(Spawned { pid: started.pid, pidfd: started.pidfd, into_cgroup })
         }
         Ok(Err(errno)) => Err(Error::system("execveat", b"own executable", errno)),
-        Err(errno) => Err(Error::system("clone3", b"child", errno)),
+        Err(errno) => {
+            let pid = flags & libc::CLONE_NEWPID as u64 != 0;
+            Err(Error::system("clone3", if pid { b"child in a pid namespace" } else { b"child" }, errno))
+        }
     }
 }
 

@@ -5,14 +5,14 @@ use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, Mode as Permissions, mkdir, unlinkat};
 use rustix::io::Errno;
 
-use super::{Cgroups, Hierarchy, Mode};
+use super::{Cgroups, Hierarchy, Mode, device};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::{Plan, kind};
 use crate::sys::fd::{read_at, write_at};
 use crate::text::{PathBuf, shown};
 
-/// Limits of the plan. Device rules are none: without root they mean nothing, as devices cannot be made.
+/// Limits of the plan. Device rules are none: without root they mean nothing, as devices can neither be made nor opened.
 const LIMITS: [(u16, &str); 11] = [
     (kind::MEMORY, "memory"),
     (kind::CPU, "cpu"),
@@ -80,7 +80,9 @@ impl Cgroups {
             }
         }
         if self.mode == Mode::None {
-            if let Some(field) = limited(plan)? {
+            // An image may hold device nodes, and to the host's root they are open.
+            let devices = !rootless && device::denies(plan)?;
+            if let Some(field) = limited(plan)?.or(devices.then_some("devices")) {
                 return Err(super::set::impossible(field, "no cgroup filesystem is mounted"));
             }
         }

@@ -226,6 +226,16 @@ impl Program {
     }
 }
 
+/// Whether the plan's rules, read in order, keep from anything.
+pub(super) fn denies(plan: &Plan<'_>) -> Result<bool> {
+    let mut denies = false;
+    for rule in plan.each::<DeviceRule>() {
+        let rule = rule?;
+        denies = !rule.allow || denies && !Rule::new(&rule).is_total();
+    }
+    Ok(denies)
+}
+
 /// The program for the plan's rules; none when all is allowed.
 pub(super) fn assemble(plan: &Plan<'_>) -> Result<Option<Program>> {
     let mut program = Program::new(true);

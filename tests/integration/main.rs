@@ -25,6 +25,7 @@ mod hooks;
 mod idmap;
 mod inherit;
 mod init;
+mod kernels;
 mod kill;
 mod killed;
 mod labels;

@@ -5,6 +5,7 @@
 //! - [`facts`]: the probe's answers, and mountinfo.
 //! - [`attack`]: what the probe does where it plays the attacker.
 //! - [`fuzz`]: what comes from outside, malformed.
+//! - [`kernel`]: a lesser kernel in front of the runtime.
 //! - [`names`]: of errors and limits.
 //! - [`trace`]: single system calls of the runtime and its stages, to be listed, failed or made the last.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
@@ -15,6 +16,7 @@ pub mod documents;
 pub mod facts;
 pub mod fuzz;
 pub mod host;
+pub mod kernel;
 pub mod names;
 pub mod network;
 pub mod resctrl;
