@@ -143,7 +143,6 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         ("unshare" | "clone3", Errno::NOSPC) => Some("too many namespaces: see /proc/sys/user/"),
         ("unshare" | "clone3", Errno::INVAL) => Some("this kernel has no such namespaces"),
-        ("fsopen", Errno::NODEV) => Some("not in this kernel, or its module is not loaded"),
         (_, Errno::NOSYS) => Some("this kernel is older than Linux 5.12, or was built without it"),
         ("unshare" | "clone3", Errno::PERM) if !rustix::process::geteuid().is_root() => {
             Some("an ordinary user needs a user namespace in linux.namespaces")
