@@ -13,6 +13,7 @@ use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::stat;
+use rustix::io::Errno;
 
 use super::converse::channel;
 use super::launch::{is_rootless, sockets};
@@ -273,7 +274,7 @@ fn namespaces(stored: &Plan<'_>, init: i32) -> Result<u32> {
         flags |= namespace?.flag;
     }
     for (flag, name) in SHARED {
-        if flags & flag as u32 == 0 && differs(init, name) {
+        if flags & flag as u32 == 0 && differs(init, name)? {
             flags |= flag as u32;
         }
     }
@@ -281,12 +282,14 @@ fn namespaces(stored: &Plan<'_>, init: i32) -> Result<u32> {
 }
 
 /// Whether a namespace of the process is another than ours. No, where the kernel has none of the kind.
-fn differs(init: i32, name: &str) -> bool {
+fn differs(init: i32, name: &str) -> Result<bool> {
     let (mut own, mut its) = (PathBuf::new(), PathBuf::new());
     let _ = write!(own, "/proc/self/ns/{name}");
     let _ = write!(its, "/proc/{init}/ns/{name}");
-    match (stat(own.as_cstr()), stat(its.as_cstr())) {
-        (Ok(own), Ok(its)) => (own.st_dev, own.st_ino) != (its.st_dev, its.st_ino),
-        _ => false,
-    }
+    let own = match stat(own.as_cstr()) {
+        Err(Errno::NOENT) => return Ok(false),
+        done => done.context("stat", &own)?,
+    };
+    let its = stat(its.as_cstr()).context("stat", &its)?;
+    Ok((own.st_dev, own.st_ino) != (its.st_dev, its.st_ino))
 }

@@ -289,9 +289,12 @@ impl<'a> Container<'a> {
             return self.present(sockets, order.pid_file);
         }
         self.present(sockets, order.pid_file)?;
-        self.entry.rename(GATE_NEW, GATE)?;
         // Until now init would have ended with us, so that no runtime that is killed leaves half a container.
-        Ok(channel.send_simple(Kind::Leave)?)
+        let left = self.entry.rename(GATE_NEW, GATE).and_then(|()| Ok(channel.send_simple(Kind::Leave)?));
+        if let (Err(_), Some(file)) = (&left, order.pid_file) {
+            let _ = rustix::fs::unlink(file.as_cstr());
+        }
+        left
     }
 
     /// Tells of the process those who asked for it. Last, so that they never hear of one that then failed.
