@@ -3,6 +3,8 @@
 //! Names come from the tables that the translation reads. That the rest is true, too, is a test: each feature is asked
 //! for, and either taken or refused as it is said here.
 
+use core::fmt::Write;
+
 use super::lex::{Parser, usage};
 use super::output::print;
 use super::pieces::Piece::{self, MountOptions, Names, Strings, Text};
@@ -58,7 +60,6 @@ static FEATURES: &[Piece] = &[
         env!("CARGO_PKG_VERSION"),
         // The key that callers know; the specification has none.
         r#"","org.opencontainers.runc.checkpoint.enabled":"false"},"potentiallyUnsafeConfigAnnotations":[]}"#,
-        "\n",
     )),
 ];
 
@@ -66,6 +67,9 @@ fn run(_: &Globals, mut parser: Parser) -> Result<u8> {
     if parser.advance()?.is_some() {
         return Err(usage("no operand is expected"));
     }
-    print(|out| write(FEATURES, Variant::default(), "    ", out))?;
+    print(|out| {
+        write(FEATURES, Variant::default(), "    ", out)?;
+        out.write_char('\n')
+    })?;
     Ok(0)
 }

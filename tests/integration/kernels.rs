@@ -235,7 +235,7 @@ fn a_filesystem_that_the_kernel_lacks_is_named() {
     only_ours!("the words are ours");
     let mut bundle = Bundle::new();
     bundle.add_mount(json!({"destination": "/mnt", "type": "nosuchfs", "source": "x"}));
-    bundle.run().refused(&["fsopen /mnt (nosuchfs): ENODEV", "not in this kernel"]);
+    bundle.run().refused(&["fsopen /mnt (nosuchfs): ENODEV", "this kernel has no such filesystem"]);
 }
 
 /// In a mount namespace that has no cgroups in sight.
