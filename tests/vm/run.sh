@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/../.." && . tests/env.sh && . tests/vm/kernel.sh
 
 MODULES='overlay veth bridge virtio_pci virtio_blk ext4'
-PATIENCE=${VM_PATIENCE:-900}
+PATIENCE=${VM_PATIENCE:-1800}
 
 # Copies $MODULES and what they need to $1, with the list of files in loading order.
 modules() {
