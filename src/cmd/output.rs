@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use rustix::fd::BorrowedFd;
+
 use crate::error::{Context, Errno, Error, Result};
 use crate::sys::stdio::stdout;
 
@@ -24,13 +26,8 @@ impl Output {
     }
 
     fn spill(&mut self) {
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() && self.failed.is_none() {
-            match rustix::io::write(stdout(), rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
-                Err(Errno::INTR) => {}
-                Err(errno) => self.failed = Some(errno),
-            }
+        if self.failed.is_none() {
+            self.failed = write_all(stdout(), &self.buffer).err();
         }
         self.buffer.clear();
     }
@@ -46,6 +43,18 @@ impl fmt::Write for Output {
         }
         Ok(())
     }
+}
+
+/// Writes all of `text`, in as many writes as it takes.
+pub fn write_all(file: BorrowedFd<'_>, mut text: &[u8]) -> core::result::Result<(), Errno> {
+    while !text.is_empty() {
+        match rustix::io::write(file, text) {
+            Ok(written) => text = text.get(written..).unwrap_or(&[]),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Prints what `fill` writes.

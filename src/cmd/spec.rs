@@ -13,7 +13,6 @@ use crate::cgroup::{self, Cgroups};
 use crate::container::config;
 use crate::error::{Context, Errno, Error, Result};
 use crate::text::{Into, PathBuf, shown};
-use crate::wire::json::Document;
 use crate::{form, oci, sys};
 
 pub const COMMAND: Command = Command {
@@ -111,24 +110,18 @@ fn run(globals: &Globals, mut parser: Parser) -> Result<u8> {
     written.map(|_| 0)
 }
 
-/// Prints a configuration as OCI has it. Without an id of a container it has no cgroup of its own.
+/// Prints a configuration as OCI has it.
 fn print(globals: &Globals, file: &CStr) -> Result<u8> {
     let text = config::text(file, config::NAME)?;
-    let mut document = Document::parse(config::NAME, text)?;
-    let (written, profile, rewritten);
-    if form::is_written(&document.root())? {
-        let end = file.to_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let mut bundle = PathBuf::from_bytes(file.to_bytes()).unwrap_or_default();
-        bundle.truncate(end);
-        written = document;
-        profile = config::profile(&written, &bundle)?;
-        let mut warn = |warning: &Error| report::warning(globals, warning);
-        rewritten = config::rewrite(&written, profile.as_ref(), None, &mut warn)?;
-        document = Document::rewritten(config::NAME, rewritten.0, &rewritten.1)?;
-    }
-    output::print(|out| {
-        pieces::Indented::new("\t", out).write_str(document.text())?;
-        out.write_char('\n')
+    let end = file.to_bytes().iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let mut bundle = PathBuf::from_bytes(file.to_bytes()).unwrap_or_default();
+    bundle.truncate(end);
+    let mut warn = |warning: &Error| report::warning(globals, warning);
+    config::as_oci((config::NAME, text), &bundle, None, &mut warn, |document, _| {
+        output::print(|out| {
+            pieces::Indented::new("\t", out).write_str(document.text())?;
+            out.write_char('\n')
+        })
     })?;
     Ok(0)
 }

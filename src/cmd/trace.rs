@@ -7,7 +7,8 @@ use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::Globals;
-use crate::error::{Context, Errno, Result};
+use super::output::write_all;
+use crate::error::{Context, Result};
 use crate::sys::memory;
 use crate::sys::stdio::stderr;
 use crate::text::{Into, shown};
@@ -28,7 +29,7 @@ pub fn write(path: &CStr) -> Result<()> {
     let mut out = Into::new(memory::anonymous(limits::TRACE).context("mmap", "trace")?);
     // It has room for all that there can be.
     let _ = all(&mut out, as_table);
-    let mut text = out.finish();
+    let text = out.finish();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     let opened;
     let mut file = stderr();
@@ -37,14 +38,7 @@ pub fn write(path: &CStr) -> Result<()> {
             rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o644)).context("open", shown(path))?;
         file = opened.as_fd();
     }
-    while !text.is_empty() {
-        match rustix::io::write(file, text) {
-            Ok(written) => text = text.get(written..).unwrap_or(&[]),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno).context("write", shown(path)),
-        }
-    }
-    Ok(())
+    write_all(file, text).context("write", shown(path))
 }
 
 /// Microseconds with three places, of nanoseconds.

@@ -65,8 +65,26 @@ pub fn text(path: &CStr, name: &str) -> Result<&'static [u8]> {
     Ok(buffer.get(..read).unwrap_or(&[]))
 }
 
+/// Hands `take` a configuration as OCI has it: as it is, or what it says in the minirunc form. `name` stands in its errors; without
+/// an `id` of a container it has no cgroup of its own.
+pub fn as_oci<T>(
+    (name, text): (&'static str, &'static [u8]),
+    bundle: &PathBuf,
+    id: Option<&CStr>,
+    warn: &mut dyn FnMut(&Error),
+    take: impl FnOnce(&Document<'_>, &mut dyn FnMut(&Error)) -> Result<T>,
+) -> Result<T> {
+    let document = Document::parse(name, text)?;
+    if !form::is_written(&document.root())? {
+        return take(&document, warn);
+    }
+    let profile = profile(&document, bundle)?;
+    let (text, origins) = rewrite(&document, profile.as_ref(), id, warn)?;
+    take(&Document::rewritten(name, text, &origins)?, warn)
+}
+
 /// What `seccomp_profile` of a configuration in the minirunc form names, relative to the bundle.
-pub fn profile(written: &Document<'_>, bundle: &PathBuf) -> Result<Option<Document<'static>>> {
+fn profile(written: &Document<'_>, bundle: &PathBuf) -> Result<Option<Document<'static>>> {
     const NAME: &str = "seccomp_profile";
     let node = written.root().at(NAME)?;
     if node.is_empty() {
@@ -86,7 +104,7 @@ pub fn profile(written: &Document<'_>, bundle: &PathBuf) -> Result<Option<Docume
 const FRAME: usize = 16 << 10;
 
 /// What a configuration in the minirunc form says, as OCI text and where its parts come from.
-pub fn rewrite<'a>(
+fn rewrite<'a>(
     written: &'a Document<'a>,
     profile: Option<&'a Document<'a>>,
     id: Option<&'a CStr>,

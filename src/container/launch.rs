@@ -27,8 +27,8 @@ use crate::plan::process::User;
 use crate::plan::resources::Pids;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
-use crate::wire::json::{Document, Node};
-use crate::{form, hooks, limits, seccomp, sys, trace};
+use crate::wire::json::Node;
+use crate::{hooks, limits, seccomp, sys, trace};
 
 /// What a command asks for.
 pub struct Order<'a> {
@@ -81,33 +81,28 @@ pub fn translate(
         None => (config::NAME, config::read(order.bundle)?),
     };
     trace::mark(trace::CONFIG);
-    let mut document = Document::parse(name, text)?;
-    let (written, profile, rewritten);
-    if form::is_written(&document.root())? {
-        written = document;
-        profile = config::profile(&written, order.bundle)?;
-        rewritten = config::rewrite(&written, profile.as_ref(), Some(order.id), warn)?;
-        document = Document::rewritten(name, rewritten.0, &rewritten.1)?;
-    }
-    trace::mark(trace::PARSED);
-    let memory = sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
-    let (memory, scratch) = memory.split_at_mut(limits::PLAN);
-    let seccomp = document.root().at("linux")?.at("seccomp")?;
-    let filter = if seccomp.is_empty() { None } else { filter(&seccomp)? };
-    let request = plan::translate::Request {
-        id: order.id,
-        bundle: order.bundle.as_cstr(),
-        no_pivot: order.no_pivot,
-        no_new_keyring: order.no_new_keyring,
-        preserve_fds: order.preserve_fds,
-        reaper: order.reaper,
-        notify: notify.map(PathBuf::as_cstr),
-        cgroups_disabled: order.cgroups_disabled,
-        rootless: is_rootless(),
-        filter: filter.map(|filter| (filter.program, filter.flags)),
-    };
-    let writer = Writer::new(memory, Kind::Plan as u16);
-    plan::translate::translate(&document, &request, warn, writer, scratch)
+    config::as_oci((name, text), order.bundle, Some(order.id), warn, |document, warn| {
+        trace::mark(trace::PARSED);
+        let memory =
+            sys::memory::anonymous(limits::PLAN + plan::translate::SCRATCH).context("mmap", "plan")?;
+        let (memory, scratch) = memory.split_at_mut(limits::PLAN);
+        let seccomp = document.root().at("linux")?.at("seccomp")?;
+        let filter = if seccomp.is_empty() { None } else { filter(&seccomp)? };
+        let request = plan::translate::Request {
+            id: order.id,
+            bundle: order.bundle.as_cstr(),
+            no_pivot: order.no_pivot,
+            no_new_keyring: order.no_new_keyring,
+            preserve_fds: order.preserve_fds,
+            reaper: order.reaper,
+            notify: notify.map(PathBuf::as_cstr),
+            cgroups_disabled: order.cgroups_disabled,
+            rootless: is_rootless(),
+            filter: filter.map(|filter| (filter.program, filter.flags)),
+        };
+        let writer = Writer::new(memory, Kind::Plan as u16);
+        plan::translate::translate(document, &request, warn, writer, scratch)
+    })
 }
 
 /// The sockets that wait for the terminal and for the pidfd. A terminal needs somebody who holds its other end.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -76,3 +77,32 @@ impl Default for Network {
 
 /// include/uapi/linux/sockios.h
 const SIOCBRADDBR: libc::Ioctl = 0x89a0;
+
+/// Every IPv4 address (getifaddrs(3)), as `lo 127.0.0.1/8`, with its link if that is up.
+pub fn links() -> io::Result<String> {
+    let mut found = Vec::new();
+    // SAFETY: a list that the library makes and takes back; an address of this family is a `sockaddr_in`.
+    unsafe {
+        let mut first = std::ptr::null_mut();
+        if libc::getifaddrs(&mut first) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut next = first;
+        while let Some(entry) = next.as_ref() {
+            next = entry.ifa_next;
+            if entry.ifa_addr.is_null() || i32::from((*entry.ifa_addr).sa_family) != libc::AF_INET {
+                continue;
+            }
+            let of = |address: *mut libc::sockaddr| {
+                u32::from_be((*address.cast::<libc::sockaddr_in>()).sin_addr.s_addr)
+            };
+            let name = std::ffi::CStr::from_ptr(entry.ifa_name).to_string_lossy();
+            let address = std::net::Ipv4Addr::from(of(entry.ifa_addr));
+            let up = if entry.ifa_flags & libc::IFF_UP as u32 != 0 { " up" } else { "" };
+            found.push(format!("{name} {address}/{}{up}", of(entry.ifa_netmask).count_ones()));
+        }
+        libc::freeifaddrs(first);
+    }
+    found.sort();
+    Ok(found.join(", "))
+}

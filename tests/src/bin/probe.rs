@@ -337,7 +337,7 @@ fn answer(question: &str) -> Answer {
         }
         "swap" => minirunc_tests::attack::swap(a, b),
         "prowl" => Ok(minirunc_tests::attack::prowl(number(a)? as u64)),
-        "links" => links(),
+        "links" => minirunc_tests::network::links(),
         "connect" => {
             let address = a.parse().map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
             let patience = std::time::Duration::from_secs(10);
@@ -356,33 +356,6 @@ fn answer(question: &str) -> Answer {
         }
         _ => Ok("? unknown verb".into()),
     }
-}
-
-/// Every IPv4 address (getifaddrs(3)), as `lo 127.0.0.1/8`, with its link if that is up.
-fn links() -> Answer {
-    let mut found = Vec::new();
-    // SAFETY: a list that the library makes and takes back; an address of this family is a `sockaddr_in`.
-    unsafe {
-        let mut first = ptr::null_mut();
-        done(libc::getifaddrs(&mut first))?;
-        let mut next = first;
-        while let Some(entry) = next.as_ref() {
-            next = entry.ifa_next;
-            if entry.ifa_addr.is_null() || i32::from((*entry.ifa_addr).sa_family) != libc::AF_INET {
-                continue;
-            }
-            let of = |address: *mut libc::sockaddr| {
-                u32::from_be((*address.cast::<libc::sockaddr_in>()).sin_addr.s_addr)
-            };
-            let name = std::ffi::CStr::from_ptr(entry.ifa_name).to_string_lossy();
-            let address = std::net::Ipv4Addr::from(of(entry.ifa_addr));
-            let up = if entry.ifa_flags & libc::IFF_UP as u32 != 0 { " up" } else { "" };
-            found.push(format!("{name} {address}/{}{up}", of(entry.ifa_netmask).count_ones()));
-        }
-        libc::freeifaddrs(first);
-    }
-    found.sort();
-    Ok(found.join(", "))
 }
 
 /// sched_getattr(2): policy, flags, nice value, priority, and SCHED_DEADLINE's times.
