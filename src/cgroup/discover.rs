@@ -8,6 +8,7 @@ use rustix::io::{Errno, read};
 use super::{Cgroups, Mode, Span};
 use crate::error::{Context, Result};
 use crate::sys::fd::read_at;
+use crate::sys::process::has_procfs;
 use crate::wire::cgroupfs::{CgroupMount, lines, memberships};
 
 /// Where every distribution mounts them.
@@ -28,8 +29,8 @@ impl Cgroups {
         let mut buffer = [0; 8192];
         let text = match read_at(CWD, c"/proc/self/cgroup", &mut buffer) {
             Ok(text) => text,
-            // A kernel without cgroups, or no /proc.
-            Err(Errno::NOENT) => return Ok(cgroups),
+            // A kernel without cgroups. Without /proc nobody knows.
+            Err(Errno::NOENT) if has_procfs() => return Ok(cgroups),
             Err(errno) => return Err(errno).context("read", "/proc/self/cgroup"),
         };
         for hierarchy in memberships(text).filter(|hierarchy| !hierarchy.controllers.is_empty()) {

@@ -9,9 +9,10 @@ use super::lex::{Item, Parser, usage};
 use super::output::Output;
 use super::{Command, Globals, id_and_rest, list};
 use crate::container::processes::{self, Process};
-use crate::error::{Error, Result};
+use crate::error::{Errno, Error, Result};
 use crate::sys::arguments::Strings;
 use crate::sys::clock;
+use crate::sys::process::has_procfs;
 use crate::text::{Bytes, Short, short};
 use crate::wire::cgroupfs::{list, words};
 use crate::wire::passwd;
@@ -60,6 +61,9 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         })?;
         done = done.and_then(|()| out.write_str(if before == "[" { "null\n" } else { "]\n" }));
     } else {
+        if !has_procfs() {
+            return Err(Error::system("open", "/proc", Errno::NOENT));
+        }
         let host = Host::look();
         let mut buffer = [0; 8192];
         done = row(&mut out, &columns, |column| short(format_args!("{}", Bytes(column.header))));

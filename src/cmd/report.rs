@@ -11,6 +11,7 @@ use super::lex::USAGE;
 use super::{Globals, NAME, output};
 use crate::error::{Errno, Error, STEP};
 use crate::sys::memory;
+use crate::sys::process::has_procfs;
 use crate::sys::stdio::stderr;
 use crate::text::{Into, short, shown};
 use crate::wire::json::{Quoted, Writer};
@@ -143,6 +144,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         ("unshare" | "clone3", Errno::NOSPC) => Some("too many namespaces: see /proc/sys/user/"),
         ("unshare" | "clone3", Errno::INVAL) => Some("this kernel has no such namespaces"),
+        (_, Errno::NOENT) if !has_procfs() => Some("nothing is mounted at /proc"),
         (_, Errno::NOSYS) => Some("this kernel is older than Linux 5.12, or was built without it"),
         ("unshare" | "clone3", Errno::PERM) if !rustix::process::geteuid().is_root() => {
             Some("an ordinary user needs a user namespace in linux.namespaces")

@@ -25,7 +25,7 @@ use crate::trace;
 /// Makes the gate, under its hidden name.
 pub fn make(entry: &Entry) -> Result<OwnedFd> {
     let name = GATE_NEW.to_str().unwrap_or("");
-    socket::bind(entry.directory(), name, Mode::RWXU).context("bind", "gate")
+    socket::bind(entry.directory(), name, Mode::RWXU).context("bind", entry.shown(GATE_NEW))
 }
 
 /// `start`: opens the gate of a created container and waits until its process runs. What then fails ends it: a process that its

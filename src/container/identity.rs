@@ -46,8 +46,8 @@ impl Identity {
             done => done.context("pidfd_open", "init")?,
         };
         let start = match start(self.pid, pidfd.as_fd()) {
-            // It has ended meanwhile, and had a /proc/PID/stat to be known by.
-            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::SRCH)) => return Ok(None),
+            // It had a /proc/PID/stat to be known by. (Or there is no /proc.)
+            Err(_) if has_ended(pidfd.as_fd()) => return Ok(None),
             done => done?,
         };
         Ok((start == self.start && !has_ended(pidfd.as_fd())).then_some(pidfd))

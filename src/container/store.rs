@@ -347,7 +347,8 @@ impl Entry {
         }
     }
 
-    fn shown(&self, name: &CStr) -> PathBuf {
+    /// Where what has this name is.
+    pub(super) fn shown(&self, name: &CStr) -> PathBuf {
         let mut path = self.path.clone();
         let _ = path.join(name.to_bytes());
         path

@@ -32,7 +32,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     scheduling::unbind();
     step(trace::CGROUPS);
     if plan.makes(libc::CLONE_NEWCGROUP)? {
-        process::unshare_cgroup().context("unshare", "CLONE_NEWCGROUP")?;
+        process::unshare_cgroup().context("unshare", "cgroup namespace")?;
     }
     let procfs = procfs::open(&plan)?;
     // No terminal of the runtime's, and no place in its keyring.

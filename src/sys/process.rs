@@ -140,6 +140,11 @@ pub fn is_in_user_namespace() -> bool {
     rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino != FIRST_USER_NAMESPACE)
 }
 
+/// Whether there is a /proc that shows us.
+pub fn has_procfs() -> bool {
+    rustix::fs::access(c"/proc/self", rustix::fs::Access::EXISTS).is_ok()
+}
+
 /// unshare(2) of the cgroup namespace: its root is the cgroup that the caller is in now.
 pub fn unshare_cgroup() -> Result<(), Errno> {
     // SAFETY: numbers only.

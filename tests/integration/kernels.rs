@@ -184,7 +184,7 @@ fn a_namespace_that_the_kernel_lacks_is_named() {
         (libc::CLONE_NEWIPC, "unshare ipc namespace: EINVAL"),
         (libc::CLONE_NEWUTS, "unshare uts namespace: EINVAL"),
         (libc::CLONE_NEWNS, "unshare mount namespace: EINVAL"),
-        (libc::CLONE_NEWCGROUP, "unshare CLONE_NEWCGROUP: EINVAL"),
+        (libc::CLONE_NEWCGROUP, "unshare cgroup namespace: EINVAL"),
     ] {
         without_namespace(&Bundle::new(), flag, &[words, hint]);
     }

@@ -30,6 +30,7 @@ mod kill;
 mod killed;
 mod labels;
 mod life;
+mod limits;
 mod list;
 mod logs;
 mod mount_options;

@@ -7,6 +7,7 @@
 //! - [`fuzz`]: what comes from outside, malformed.
 //! - [`kernel`]: a lesser kernel in front of the runtime.
 //! - [`names`]: of errors and limits.
+//! - [`scarce`]: a machine that lacks something, for one command.
 //! - [`trace`]: single system calls of the runtime and its stages, to be listed, failed or made the last.
 //! - [`host`]: what this machine offers, and what a run must not leave behind on it.
 
@@ -21,6 +22,7 @@ pub mod names;
 pub mod network;
 pub mod resctrl;
 pub mod runtime;
+pub mod scarce;
 pub mod trace;
 
 /// Leaves the test, saying aloud why.

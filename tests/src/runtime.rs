@@ -216,15 +216,21 @@ pub struct Running {
 
 impl Running {
     /// Starts `command`. stdin stays as the caller set it (null by `Bundle`).
-    pub fn start(mut command: Command, dir: &Path) -> Self {
+    pub fn start(command: Command, dir: &Path) -> Self {
+        let shown = format!("{command:?}");
+        Self::try_start(command, dir).unwrap_or_else(|e| panic!("{shown}: {e}"))
+    }
+
+    /// The same where the program may not be executed for want of something.
+    pub fn try_start(mut command: Command, dir: &Path) -> io::Result<Self> {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (dir.join(format!("stdout.{n}")), dir.join(format!("stderr.{n}")));
         command.stdout(File::create(&out).expect("stdout file"));
         command.stderr(File::create(&err).expect("stderr file"));
-        let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        Self { child, out, err }
+        let child = command.spawn()?;
+        Ok(Self { child, out, err })
     }
 
     pub fn pid(&self) -> i32 {
