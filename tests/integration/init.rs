@@ -275,10 +275,7 @@ fn the_first_process_of_somebodys_container_is_ended_by_a_signal_and_reaps() {
     bundle.write();
     let run = bundle.run_command(&["--init"]);
     let mut command = Command::new("unshare");
-    command
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
-        .arg(run.get_program())
-        .args(run.get_args());
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(run.get_program()).args(run.get_args());
     let mut running = bundle.start(bundle.as_its_user(command));
     running.until("print=");
     let unshare = running.pid();
