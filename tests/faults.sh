@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.." && . tests/env.sh
 
 choose_target
 cargo build --release
-FAULTS=all cargo test -p minirunc-tests --test integration -- "${1:-every_call_of}" killed::
+FAULTS=all cargo test -p minirunc-tests --test integration -- "${1:-faults::}" killed::

@@ -12,6 +12,7 @@ use nsenter::stage;
 use nsenter::sync::{Channel, Kind};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::net::SocketType;
 
 use super::converse::channel;
@@ -21,6 +22,8 @@ use super::{Container, socket};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, hook};
 use crate::trace;
+
+const STOPPED: &str = "cannot start a container that has stopped";
 
 /// Makes the gate, under its hidden name.
 pub fn make(entry: &Entry) -> Result<OwnedFd> {
@@ -32,14 +35,20 @@ pub fn make(entry: &Entry) -> Result<OwnedFd> {
 /// poststart hooks do not want is removed altogether (runtime-spec 1.3).
 pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnMut(&Error)) -> Result<()> {
     let mut container = Container::locked(store, id)?;
-    let refused = |reason| Err(Error::refused("start", reason));
     if container.init.is_none() {
-        return refused("cannot start a container that has stopped");
+        return Err(Error::refused("start", STOPPED));
     }
     let Some(gate) = container.entry.find(GATE)? else {
-        return refused("cannot start an already running container");
+        return Err(Error::refused("start", "cannot start an already running container"));
     };
-    let gate = socket::connect(gate, SocketType::DGRAM).context("connect", "gate")?;
+    let gate = match socket::connect(gate, SocketType::DGRAM) {
+        // Init held the other end: it is about to have ended.
+        Err(Errno::CONNREFUSED) => {
+            container.kill()?;
+            return Err(Error::refused("start", STOPPED));
+        }
+        done => done.context("connect", "gate")?,
+    };
     // Only where `create` knew of systemd, too.
     if let (Some(address), Some(_)) = (notify, container.entry.find(NOTIFY)?) {
         container.notify = Some(Notify::new(&container.entry, address)?);
@@ -50,7 +59,8 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     // Whoever hears that it failed is right: what waited for its start neither waits any more nor runs on.
     if let Err(error) = container.knock(gate, sockets, warn) {
         let _ = container.kill();
-        return Err(error);
+        let ended = error.errno() == Some(Errno::CONNREFUSED);
+        return Err(if ended { Error::refused("start", STOPPED) } else { error });
     }
     // The hooks may run other commands on it. (It ends with us at the latest.)
     let _ = container.entry.unlock();

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::limits;
@@ -85,7 +86,11 @@ fn home(uid: u32) -> Result<PathBuf> {
     let _ = home.push(b"HOME=/");
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let passwd = rustix::fs::openat2(CWD, c"/etc/passwd", flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS);
-    let Ok(passwd) = passwd else { return Ok(home) };
+    let passwd = match passwd {
+        // None, or not for us. What fails otherwise would have the process run in a home that is not its own.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => return Ok(home),
+        done => done.context("open", "/etc/passwd")?,
+    };
     let stat = rustix::fs::fstat(&passwd).context("fstat", "/etc/passwd")?;
     // A FIFO or a device would keep us waiting.
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {

@@ -3,8 +3,10 @@
 //!
 //! A sample in each run of this ring; all of it by `sh tests/faults.sh`.
 
+mod deaths;
 mod harmless;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::host;
 use minirunc_tests::only_ours;
-use minirunc_tests::runtime::rounds;
+use minirunc_tests::runtime::{Output, rounds};
 use minirunc_tests::trace::{self, Call, Fault, Place, Ran, Tracer};
 
 use crate::life::{create_command, status};
@@ -33,6 +35,8 @@ struct Act<'a> {
     name: &'a str,
     /// The command waits for the process, and hears all that it says.
     awaited: bool,
+    /// The command leaves init behind at its gate.
+    gated: bool,
     bundle: &'a Bundle,
     /// Brings the container where the command is to find it. Its stages may be traced.
     before: &'a dyn Fn(&mut Tracer),
@@ -48,8 +52,14 @@ impl Act<'_> {
         tracer.run(self.bundle, (self.command)(), fault, fault.is_none(), PATIENCE)
     }
 
-    /// One call fails. What is wrong with how that ends.
-    fn fails(&self, call: &Call, (errno, name): (i32, &str), good: &str, counts: &mut Counts) -> Vec<String> {
+    /// One call fails. What is wrong with how that ends. `last`: what init says to the command.
+    fn fails(
+        &self,
+        call: &Call,
+        (errno, name): (i32, &str),
+        (good, last): (&str, Option<Place>),
+        counts: &mut Counts,
+    ) -> Vec<String> {
         let ran = self.ran(Some((call.place, Fault::Fail(errno))));
         let mut wrong = vec![];
         let reached = ran.hit.as_ref().filter(|hit| !CANNOT.contains(&&*trace::name(hit.number)));
@@ -58,6 +68,10 @@ impl Act<'_> {
             return self.looked_after(ran.output.code() == 0);
         };
         let out = &ran.output;
+        if last.is_some_and(|last| hit.place.process == last.process && hit.place.nth > last.nth) {
+            counts.alone += 1;
+            return self.ends_alone(out);
+        }
         if let Some(hung) = &ran.hung {
             wrong.push(format!("hung in {hung}"));
         } else if out.code() == 0 && out.stderr.starts_with("minirunc-static: warning: ") {
@@ -97,17 +111,32 @@ impl Act<'_> {
         wrong
     }
 
+    /// The command had done its part, or was about to, when init failed at its gate: that is heard from `state`, and from `start`.
+    fn ends_alone(&self, out: &Output) -> Vec<String> {
+        self.looked_after_by(&|| {
+            assert_eq!((out.ok().stdout.as_str(), out.stderr.as_str()), ("", ""));
+            // Or it could do without that call.
+            if status(self.bundle) == "stopped" {
+                let words = &["cannot start a container that has stopped"];
+                self.bundle.runtime(&["start", &self.bundle.id]).refused(words);
+            }
+            removed(self.bundle);
+        })
+    }
+
     /// What `after` finds wrong.
     fn looked_after(&self, succeeded: bool) -> Vec<String> {
-        let looked = catch_unwind(AssertUnwindSafe(|| (self.after)(succeeded)));
+        self.looked_after_by(&|| (self.after)(succeeded))
+    }
+
+    fn looked_after_by(&self, after: &dyn Fn()) -> Vec<String> {
+        let looked = catch_unwind(AssertUnwindSafe(after));
         self.bundle.forget_sessions();
         let Err(panic) = looked else { return vec![] };
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         self.bundle.runtime(&["delete", "--force", &self.bundle.id]);
         let left = self.bundle.left();
         let still = if left.is_empty() { String::new() } else { format!(" STILL {left}") };
-        vec![text.unwrap_or_default() + &still]
+        vec![words(&*panic) + &still]
     }
 
     fn every_failure(&self) {
@@ -123,27 +152,19 @@ impl Act<'_> {
         clean.output.ok();
         let good = steady(&clean.output.stdout);
         assert_eq!(self.looked_after(true), <[String; 0]>::default());
+        // When it does what comes then, before or after the command has ended, is a matter of time.
+        let says = |call: &&Call| call.place.process > 0 && trace::name(call.number) == "sendmsg";
+        let last = clean.calls.iter().rev().find(says).map(|call| call.place).filter(|_| self.gated);
         let calls: Vec<_> =
             clean.calls.iter().filter(|call| !CANNOT.contains(&&*trace::name(call.number))).collect();
         // What is closed is closed: one of the errors will do.
         let errors = |call: &Call| if trace::name(call.number) == "close" { 1 } else { ERRNOS.len() };
         let cases = calls.iter().flat_map(|call| ERRNOS[..errors(call)].iter().map(|errno| (*call, *errno)));
-        let cases: Vec<_> = match std::env::var("FAULTS") {
-            Ok(place) if place != "all" => {
-                cases.filter(|(call, _)| call.to_string().contains(&place)).collect()
-            }
-            Ok(_) => cases.collect(),
-            Err(_) => {
-                // A fixed stride that is no multiple of the number of errors.
-                let all: Vec<_> = cases.collect();
-                let stride = all.len().div_ceil(rounds(40));
-                all.into_iter().step_by(if stride.is_multiple_of(5) { stride + 1 } else { stride }).collect()
-            }
-        };
+        let cases = chosen(cases.collect(), 40, |(call, _)| call.to_string());
         let mut counts = Counts::default();
         let mut wrong = vec![];
         for (call, errno) in &cases {
-            let found = self.fails(call, *errno, &good, &mut counts);
+            let found = self.fails(call, *errno, (&good, last), &mut counts);
             for found in found {
                 wrong.push(format!("{call}: {}: {found}", errno.1));
                 if std::env::var_os("FAULTS").is_some() {
@@ -151,9 +172,9 @@ impl Act<'_> {
                 }
             }
         }
-        let Counts { refused, warned, harmless, missed } = counts;
+        let Counts { refused, warned, harmless, alone, missed } = counts;
         let all = format!(
-            "{}: {} calls, {} failures: {refused} told, {warned} warned of, {harmless} harmless, {missed} not reached; {} wrong",
+            "{}: {} calls, {} failures: {refused} told, {warned} warned of, {harmless} harmless, {alone} at the gate, {missed} not reached; {} wrong",
             self.name,
             calls.len(),
             cases.len(),
@@ -164,11 +185,32 @@ impl Act<'_> {
     }
 }
 
+/// All cases with FAULTS=all, with another FAULTS those of that name, else a sample of so many.
+fn chosen<T>(cases: Vec<T>, sample: usize, name: impl Fn(&T) -> String) -> Vec<T> {
+    match std::env::var("FAULTS") {
+        Ok(place) if place != "all" => cases.into_iter().filter(|case| name(case).contains(&place)).collect(),
+        Ok(_) => cases,
+        Err(_) => {
+            // A fixed stride that is no multiple of the number of errors.
+            let stride = cases.len().div_ceil(rounds(sample)).max(1);
+            let stride = if stride.is_multiple_of(ERRNOS.len()) { stride + 1 } else { stride };
+            cases.into_iter().step_by(stride).collect()
+        }
+    }
+}
+
+/// What a test said as it failed.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+}
+
 #[derive(Default)]
 struct Counts {
     refused: usize,
     warned: usize,
     harmless: usize,
+    alone: usize,
     missed: usize,
 }
 
@@ -184,6 +226,7 @@ fn every_failure_of_run(name: &str, bundle: &Bundle) {
     Act {
         name,
         awaited: true,
+        gated: false,
         bundle,
         before: &|_| {},
         command: &|| bundle.run_command(&[]),
@@ -217,6 +260,7 @@ fn every_call_of_create_fails_once() {
     Act {
         name: "create",
         awaited: false,
+        gated: true,
         bundle: &bundle,
         before: &|_| {},
         command: &|| create_command(&bundle, &["--pid-file", &bundle.path("pid")]),
@@ -240,6 +284,7 @@ fn every_call_of_detached_run_fails_once() {
     Act {
         name: "run --detach",
         awaited: false,
+        gated: false,
         bundle: &bundle,
         before: &|_| {},
         command: &|| bundle.run_command(&["--detach"]),
@@ -261,6 +306,7 @@ fn every_call_of_start_fails_once() {
     Act {
         name: "start",
         awaited: false,
+        gated: false,
         bundle: &bundle,
         // Init's calls behind its gate are counted, too.
         before: &|tracer| drop(tracer.run(&bundle, create_command(&bundle, &[]), None, false, PATIENCE)),
@@ -294,6 +340,7 @@ fn every_call_of_exec_fails_once() {
     Act {
         name: "exec",
         awaited: true,
+        gated: false,
         bundle: &bundle,
         before: &|_| {},
         command: &command,
@@ -324,6 +371,7 @@ fn every_failure_on_a_sleeper(args: &[&str], now: &str, undo: &[&[&str]]) {
     Act {
         name: args[0],
         awaited: false,
+        gated: false,
         bundle: &bundle,
         before: &|_| {},
         command: &|| command(args),
@@ -373,6 +421,7 @@ fn every_call_of_resume_fails_once() {
     Act {
         name: "resume",
         awaited: false,
+        gated: false,
         bundle: &bundle,
         before: &|_| _ = bundle.runtime(&["pause", &bundle.id]).ok(),
         command: &|| bundle.command(&["resume", &bundle.id]),
@@ -393,6 +442,7 @@ fn every_call_of_delete_fails_once() {
     Act {
         name: "delete --force",
         awaited: false,
+        gated: false,
         bundle: &bundle,
         before: &|_| asleep(&bundle),
         command: &|| bundle.command(&["delete", "--force", &bundle.id]),

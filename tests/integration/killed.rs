@@ -59,7 +59,7 @@ fn at_every_call(bundle: &Bundle, command: impl Fn() -> Command, look: impl Fn(u
 
 /// Other commands get along with what is there, whatever it is, and nothing of it is left.
 #[track_caller]
-fn can_be_removed(bundle: &Bundle, nth: usize) {
+pub fn can_be_removed(bundle: &Bundle, nth: usize) {
     let state = bundle.runtime(&["state", &bundle.id]);
     let all = bundle.runtime(&["list", "--quiet"]);
     if bundle.state().exists() {

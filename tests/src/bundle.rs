@@ -44,7 +44,8 @@ impl Bundle {
     /// `runc spec`'s default container, without a terminal, with the probe as its process.
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("mrt-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // Of one width: what is looked for by an id (cgroups, arguments) must not be found in another's.
+        let id = format!("mrt-{}-{:04}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(&id);
         let root = dir.join("rootfs");
         for sub in ["", "proc", "dev", "sys", "etc", "tmp", "bin", "mnt", "run", "data"] {

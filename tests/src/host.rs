@@ -144,7 +144,7 @@ pub fn eventually_nothing<T>(check: impl Fn() -> Vec<T>) -> Vec<T> {
     let start = Instant::now();
     loop {
         let found = check();
-        if found.is_empty() || start.elapsed() > Duration::from_secs(3) {
+        if found.is_empty() || start.elapsed() > Duration::from_secs(10) {
             return found;
         }
         std::thread::sleep(Duration::from_millis(20));

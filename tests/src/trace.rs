@@ -15,6 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::bundle::Bundle;
+use crate::host::eventually_nothing;
 use crate::runtime::{Output, check};
 
 /// What is done to a call.
@@ -24,6 +25,8 @@ pub enum Fault {
     Fail(i32),
     /// Its process gets SIGKILL when it is about to begin.
     Kill,
+    /// Another process gets SIGKILL, and has ended when the call begins.
+    End(i32),
 }
 
 /// Where: which process, by its birth, and which of its calls.
@@ -263,6 +266,10 @@ impl Tracee {
                         unsafe { libc::kill(pid, libc::SIGKILL) };
                         log.over = true;
                     }
+                    Some(Fault::End(other)) => {
+                        end(other);
+                        log.over = true;
+                    }
                     Some(Fault::Fail(errno)) => {
                         if !GIVES_BACK.contains(&number) {
                             registers::set_number(pid, -1);
@@ -285,6 +292,18 @@ impl Tracee {
             _ => {}
         }
     }
+}
+
+/// Kills a process that is not ours to wait for, and sees it end.
+fn end(pid: i32) {
+    // SAFETY: takes numbers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let alive = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        Vec::from_iter(state.filter(|state| !"ZX".contains(*state)))
+    };
+    eventually_nothing(alive);
 }
 
 /// Also when they say that they failed.
