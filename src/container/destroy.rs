@@ -1,6 +1,7 @@
 //! The end of a container: its processes, its cgroups, its state, and the hooks that hear of it.
 
-use nsenter::attr::{HEADER, Message};
+use nsenter::attr::{self, HEADER};
+use nsenter::sync::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -15,7 +16,7 @@ use crate::cgroup::Cgroups;
 use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
-use crate::plan::{self, Plan, hook, kind};
+use crate::plan::{self, hook, kind};
 use crate::text::PathBuf;
 use crate::trace;
 
@@ -53,26 +54,28 @@ impl<'a> Container<'a> {
 
     pub(super) fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
         let stored = entry.read_plan()?;
-        // It comes first: nobody has written it yet, or ever will.
+        // It comes first: nobody has written it yet, or ever will. Or somebody has removed it.
         if stored.is_empty() {
-            return Err(missing(id));
+            return Err(match recorded(&entry)? {
+                Some(_) => Error::refused(plan::BROKEN, "it is empty, or gone"),
+                None => missing(id),
+            });
         }
-        let (message, rest) = Message::parse(stored).map_err(plan::broken)?;
-        let plan = Plan::new(message);
+        let (plan, rest) = plan::stored(stored, Kind::Plan as u16)?;
         let mut resctrl = 0;
         let cgroups = if plan.has(kind::CGROUP_MANAGER_DISABLED)? {
             None
         } else if rest.is_empty() {
             // The runtime was killed before it wrote where they are.
             let mut cgroups = Cgroups::discover()?;
-            cgroups.find(plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/"))?;
+            let missing = attr::Error { kind: kind::CGROUPS_PATH, fault: attr::Fault::Missing };
+            cgroups.find(plan.string(kind::CGROUPS_PATH)?.ok_or_else(|| plan::broken(missing))?)?;
             Some(cgroups)
         } else {
-            Some(Cgroups::restore(&Plan::new(Message::parse(rest).map_err(plan::broken)?.0))?)
+            Some(Cgroups::restore(&plan::stored(rest, Kind::Setup as u16)?.0)?)
         };
         if !rest.is_empty() {
-            let setup = Plan::new(Message::parse(rest).map_err(plan::broken)?.0);
-            resctrl = setup.u32(kind::RESCTRL)?.unwrap_or(0);
+            resctrl = plan::stored(rest, Kind::Setup as u16)?.0.u32(kind::RESCTRL)?.unwrap_or(0);
         }
         let identity = Record::load(&entry)?.and_then(|record| record.init);
         let unrecorded = identity.is_none();
@@ -83,15 +86,14 @@ impl<'a> Container<'a> {
     /// What can be told of a container whose plan is not one any more: its process, and where its cgroups were, or are by default.
     #[cold]
     fn salvage(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
-        let message = |bytes| Message::parse(bytes).map_err(plan::broken);
-        let stored = message(entry.read_plan()?).map(|(message, _)| Plan::new(message));
+        let stored = entry.read_plan().and_then(|stored| plan::stored(stored, Kind::Plan as u16));
         let mut path = PathBuf::new();
         path.push(plan::DEFAULT_CGROUP).and_then(|()| path.push(id.to_bytes())).map_err(|_| missing(id))?;
-        let known = stored.as_ref().ok().and_then(|stored| stored.string(kind::CGROUPS_PATH).ok()?);
+        let known = stored.as_ref().ok().and_then(|(stored, _)| stored.string(kind::CGROUPS_PATH).ok()?);
         let mut cgroups = Cgroups::discover()?;
         cgroups.find(known.unwrap_or(path.as_cstr()))?;
-        let init = running(Record::load(&entry).ok().flatten().and_then(|record| record.init))?;
-        let plan = Plan::new(message(&EMPTY)?.0);
+        let init = recorded(&entry)?;
+        let plan = plan::stored(&EMPTY, 0)?.0;
         let cgroups = Some(cgroups);
         let (console, notify) = (None, None);
         Ok(Self { store, id, entry, plan, cgroups, init, console, notify, resctrl: 0, unrecorded: true })
@@ -151,6 +153,12 @@ impl Init {
     }
 }
 
+/// The process that state.json names, if it is one, as long as it is there.
+#[cold]
+pub(super) fn recorded(entry: &Entry) -> Result<Option<Init>> {
+    running(Record::load(entry).ok().flatten().and_then(|record| record.init))
+}
+
 /// The process, as long as it is there.
 fn running(identity: Option<Identity>) -> Result<Option<Init>> {
     let Some(it) = identity else { return Ok(None) };
@@ -172,14 +180,12 @@ pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error
 #[cold]
 fn clear(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
     let entry = store.locked(id)?;
-    if entry.read_plan()?.is_empty() {
-        // It was never written: there was nothing before it.
-        return store.remove(id, entry);
-    }
     if Record::load(&entry).is_err_and(|error| error.op() == record::NAME) {
         entry.unlink(STATE)?;
     }
     match Container::restore(store, id, entry).and_then(|container| container.end(true, warn)) {
+        // There was nothing before the plan.
+        Err(error) if error.op() == MISSING => store.remove(id, store.locked(id)?),
         Err(error) if error.op() == plan::BROKEN => {
             Container::salvage(store, id, store.locked(id)?)?.destroy(warn)
         }

@@ -14,10 +14,10 @@ use rustix::io::Errno;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
 
-use super::tree;
+use super::{destroy, record, tree};
 use crate::error::{Context, Error, Result};
 use crate::text::{PathBuf, shown};
-use crate::{limits, sys};
+use crate::{limits, plan, sys};
 
 /// File name of the plan.
 pub const PLAN: &CStr = c"plan";
@@ -79,10 +79,11 @@ impl Store {
         let exists = || Err(Error::refused("container with given ID already exists", shown(id)));
         let make = || fs::mkdirat(&self.dir, id, Mode::from_raw_mode(0o711));
         let mut made = make();
-        if made == Err(Errno::EXIST) && self.entry(id)?.find(PLAN)?.is_none() {
+        if made == Err(Errno::EXIST) && !self.entry(id)?.is_taken()? {
             // Somebody is about to write it, or was killed before: then there is no container of that name.
             let entry = self.locked(id)?;
-            if entry.find(PLAN)?.is_none() {
+            // (If its process does not run without one.)
+            if !entry.is_taken()? && destroy::recorded(&entry)?.is_none() {
                 self.remove(id, entry)?;
                 made = make();
             }
@@ -248,6 +249,14 @@ impl Entry {
         fs::flock(&self.dir, FlockOperation::NonBlockingLockShared).is_err()
     }
 
+    /// Whether it is a container's. An empty plan is what a runtime has left that was killed, unless the state is there, which
+    /// comes later.
+    fn is_taken(&self) -> Result<bool> {
+        let Some(plan) = self.find(PLAN)? else { return Ok(false) };
+        let size = fs::fstat(plan).context("fstat", self.shown(PLAN))?.st_size;
+        Ok(size > 0 || self.find(STATE)?.is_some())
+    }
+
     /// Writes the plan as the first thing in its file.
     pub fn write_plan(&self, plan: &[u8]) -> Result<OwnedFd> {
         let file = self.open(PLAN, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
@@ -262,7 +271,7 @@ impl Entry {
 
     /// The plan's file whole, in memory of its own; empty, if there is none.
     pub fn read_plan(&self) -> Result<&'static [u8]> {
-        match self.read(PLAN, 2 * limits::PLAN) {
+        match self.read(PLAN, plan::BROKEN, 2 * limits::PLAN) {
             Err(error) if error.errno() == Some(Errno::NOENT) => Ok(&[]),
             done => done,
         }
@@ -277,7 +286,7 @@ impl Entry {
 
     /// The state's text.
     pub fn read_state(&self) -> Result<&'static [u8]> {
-        self.read(STATE, limits::STATE)
+        self.read(STATE, record::NAME, limits::STATE)
     }
 
     /// Who owns the container: the directory's owner.
@@ -285,11 +294,12 @@ impl Entry {
         Ok(fs::fstat(&self.dir).context("fstat", &self.path)?.st_uid)
     }
 
-    fn read(&self, name: &CStr, most: usize) -> Result<&'static [u8]> {
+    /// A file's content. One of more than `most` bytes is not ours: a `broken` one.
+    fn read(&self, name: &CStr, broken: &str, most: usize) -> Result<&'static [u8]> {
         let file = self.open(name, OFlags::RDONLY)?;
         let size = fs::fstat(&file).context("fstat", self.shown(name))?.st_size;
         let size = usize::try_from(size).ok().filter(|&size| size <= most);
-        let size = size.ok_or_else(|| Error::system("read", self.shown(name), Errno::FBIG))?;
+        let size = size.ok_or_else(|| Error::refused(broken, "longer than its limit"))?;
         let buffer = sys::memory::anonymous(size.max(1)).context("mmap", self.shown(name))?;
         let read = read_full(&file, buffer).context("read", self.shown(name))?;
         Ok(buffer.get(..read).unwrap_or(&[]))

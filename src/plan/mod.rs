@@ -215,6 +215,14 @@ impl<'a, T: Noun<'a>> Iterator for Each<'a, T> {
     }
 }
 
+/// The message of this kind at the start of what was stored, and what is behind it.
+pub fn stored(bytes: &[u8], kind: u16) -> Result<(Plan<'_>, &[u8])> {
+    match Message::parse(bytes).map_err(broken)? {
+        (message, rest) if message.kind == kind => Ok((Plan::new(message), rest)),
+        _ => Err(Error::refused(BROKEN, "not of this version")),
+    }
+}
+
 /// The default of linux.cgroupsPath, before the container's id.
 pub const DEFAULT_CGROUP: &[u8] = b"/minirunc-";
 

@@ -21,6 +21,7 @@ mod exec_terminal;
 mod faults;
 mod features;
 mod form;
+mod garbage;
 mod hooks;
 mod idmap;
 mod inherit;
