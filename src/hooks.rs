@@ -8,7 +8,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
@@ -94,8 +94,8 @@ fn one(hook: &Hook<'_>, state: &[u8], inherited: Option<&Vector<'_>>) -> Result<
     let (input, state_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let (output_end, output) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let Some(child) = process::fork().map_err(failed)? else {
-        let errno = become_hook(&input, &output, hook.path, &argv, envp);
-        let _ = write!(StandardError, "execve: {}", text::Errno(errno));
+        let (heard, errno) = become_hook(&input, &output, hook.path, &argv, envp);
+        let _ = write!(Heard(heard), "execve: {}", text::Errno(errno));
         process::exit(NOT_EXECUTED);
     };
     drop(output);
@@ -123,19 +123,19 @@ fn vector<'a>(strings: Strings<'a>, otherwise: Option<&'a CStr>) -> rustix::io::
     Ok(vector)
 }
 
-/// The hook's side of fork(2): nothing of ours but the pipes, no signal blocked or ignored.
-fn become_hook(
+/// The hook's side of fork(2): nothing of ours but the pipes, no signal blocked or ignored. What failed, and where that is heard.
+fn become_hook<'a>(
     input: &OwnedFd,
-    output: &OwnedFd,
+    output: &'a OwnedFd,
     path: &CStr,
     argv: &Vector<'_>,
     envp: &Vector<'_>,
-) -> Errno {
+) -> (BorrowedFd<'a>, Errno) {
     let moved = rustix::stdio::dup2_stdin(input)
         .and_then(|()| rustix::stdio::dup2_stdout(output))
         .and_then(|()| rustix::stdio::dup2_stderr(output));
     if let Err(errno) = moved {
-        return errno;
+        return (output.as_fd(), errno);
     }
     // What the runtime was given to pass on (--preserve-fds) is for the container. All of our own is close-on-exec
     // anyway, so a kernel without the call (before Linux 5.9) is no reason to fail.
@@ -144,7 +144,7 @@ fn become_hook(
         let _ = signal::set_default(number);
     }
     let _ = signal::unblock_all();
-    process::execve(path, argv, envp)
+    (stdio::stderr(), process::execve(path, argv, envp))
 }
 
 /// How a hook ended.
@@ -202,7 +202,7 @@ impl Talk {
         }
         let deadline = timeout.map(|seconds| now().saturating_add(seconds.saturating_mul(SECOND)));
         loop {
-            self.feed(&mut state);
+            self.feed(&mut state)?;
             self.listen();
             let left = deadline.map(|deadline| deadline.saturating_sub(now()));
             match self.poll(left) {
@@ -230,16 +230,18 @@ impl Talk {
         Ok(polled.first().is_some_and(|pidfd| !pidfd.revents().is_empty()))
     }
 
-    /// Writes as much of the state as the pipe takes. A failure is the hook's loss, not the container's.
-    fn feed(&mut self, state: &mut &[u8]) {
+    /// Writes as much of the state as the pipe takes. A hook that does not want it is none the worse for that.
+    fn feed(&mut self, state: &mut &[u8]) -> rustix::io::Result<()> {
         while let Some(end) = &self.state_end {
             match rustix::io::write(end, state) {
                 Ok(written) if written < state.len() => *state = state.get(written..).unwrap_or(&[]),
-                Err(Errno::AGAIN) => return,
+                Ok(_) | Err(Errno::PIPE) => self.state_end = None,
+                Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => {}
-                _ => self.state_end = None,
+                Err(errno) => return Err(errno),
             }
         }
+        Ok(())
     }
 
     /// Takes what the hook printed, and drops what is beyond [`OUTPUT`], so that it never waits for us. Not more than a
@@ -274,12 +276,12 @@ fn now() -> u64 {
     now.tv_sec as u64 * SECOND + now.tv_nsec as u64
 }
 
-/// The hook's own.
-struct StandardError;
+/// What is heard of a hook that could not be executed.
+struct Heard<'a>(BorrowedFd<'a>);
 
-impl Write for StandardError {
+impl Write for Heard<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        rustix::io::write(stdio::stderr(), text.as_bytes()).map(drop).map_err(|_| fmt::Error)
+        rustix::io::write(self.0, text.as_bytes()).map(drop).map_err(|_| fmt::Error)
     }
 }
 

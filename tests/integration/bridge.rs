@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::killed;
 
 /// A bundle with this network, in a namespace with no link but `lo`.
-fn bundle(value: &str) -> Option<Bundle> {
+pub fn bundle(value: &str) -> Option<Bundle> {
     let network = Network::new();
     // Asked of another one: here it would be in the way.
     if !Network::new().add_bridge(c"b0") {

@@ -68,7 +68,9 @@ impl Act<'_> {
             return self.looked_after(ran.output.code() == 0);
         };
         let out = &ran.output;
-        if last.is_some_and(|last| hit.place.process == last.process && hit.place.nth > last.nth) {
+        let behind =
+            |last: Place| hit.place.process == last.process && hit.place.nth > last.nth && out.code() == 0;
+        if last.is_some_and(behind) {
             counts.alone += 1;
             return self.ends_alone(out);
         }
@@ -114,12 +116,13 @@ impl Act<'_> {
     /// The command had done its part, or was about to, when init failed at its gate: that is heard from `state`, and from `start`.
     fn ends_alone(&self, out: &Output) -> Vec<String> {
         self.looked_after_by(&|| {
-            assert_eq!((out.ok().stdout.as_str(), out.stderr.as_str()), ("", ""));
+            assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("", ""));
             // Or it could do without that call.
             if status(self.bundle) == "stopped" {
                 let words = &["cannot start a container that has stopped"];
                 self.bundle.runtime(&["start", &self.bundle.id]).refused(words);
             }
+            let _ = std::fs::remove_file(self.bundle.dir.join("pid"));
             removed(self.bundle);
         })
     }

@@ -15,7 +15,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::bundle::Bundle;
-use crate::host::eventually_nothing;
 use crate::runtime::{Output, check};
 
 /// What is done to a call.
@@ -25,7 +24,7 @@ pub enum Fault {
     Fail(i32),
     /// Its process gets SIGKILL when it is about to begin.
     Kill,
-    /// Another process gets SIGKILL, and has ended when the call begins.
+    /// Another process gets SIGKILL, and has ended, where it can, when the call begins.
     End(i32),
 }
 
@@ -294,16 +293,18 @@ impl Tracee {
     }
 }
 
-/// Kills a process that is not ours to wait for, and sees it end.
+/// Kills a process that is not ours to wait for, and sees it end: unless what we trace is in its pid namespace, which ends before it.
 fn end(pid: i32) {
     // SAFETY: takes numbers.
     unsafe { libc::kill(pid, libc::SIGKILL) };
-    let alive = || {
+    for _ in 0..100 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        Vec::from_iter(state.filter(|state| !"ZX".contains(*state)))
-    };
-    eventually_nothing(alive);
+        if state.is_none_or(|state| "ZX".contains(state)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Also when they say that they failed.

@@ -65,6 +65,14 @@ const HARMLESS: &[(&str, &str, &str, &str)] = &[
     ("fsopen", "cgroup", "EPERM", "the same"),
     ("fsconfig", "anon_inode:[fscontext]", "EPERM", "the same"),
     ("fsmount", "anon_inode:[fscontext]", "EPERM", "the same"),
+    (
+        "fsopen",
+        "proc",
+        "EPERM",
+        "who gets no procfs of its own (an ordinary user) writes to the one at /proc",
+    ),
+    ("ioctl", "/dev/null", "", "whether the caller's is a terminal: then it is none"),
+    ("read", "pipe:", "", "what a hook prints, which only its failure repeats"),
     ("setns", "anon_inode:[pidfd]", "", "all at once: then one by one"),
     ("ppoll", "", "", "whether init has ended: then it is taken to be there, and the next call on it tells"),
     ("open_tree", "/proc/self/exe", "", "then the stages run from a copy"),
@@ -116,6 +124,8 @@ const TOLD_OTHERWISE: &[(&str, &str, &str, &str)] = &[
         "cannot start a container that has stopped",
         "init at its gate ends, and nobody was there to hear why",
     ),
+    ("", "", "a bridge takes CAP_NET_ADMIN", "what EPERM means there"),
+    ("recvmsg", "socket:", "ESRCH", "init has ended, and the runtime notices as it does something for it"),
     ("", "/probe", "exec /probe: ", "in the words of Go's errors, which callers look for"),
 ];
 
