@@ -95,6 +95,15 @@ impl<'a> Writer<'a> {
         Ok(whole)
     }
 
+    /// The message as it is by now, as whoever receives the whole will begin to read it.
+    pub fn so_far(&self) -> Message<'_> {
+        let kind = match &*self.buffer {
+            [_, _, _, _, a, b, ..] => u16::from_ne_bytes([*a, *b]),
+            _ => 0,
+        };
+        Message { kind, attrs: Attrs(self.buffer.get(HEADER..self.len).unwrap_or(&[])) }
+    }
+
     /// The first thing that went wrong, if anything has.
     pub fn error(&self) -> Option<Error> {
         self.error

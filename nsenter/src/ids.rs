@@ -119,7 +119,7 @@ fn find(tool: &str, argv: &[Arg<'_>], path: &[u8]) -> Result<i32, Errno> {
     for folder in path.split(|&byte| byte == b':').filter(|folder| folder.starts_with(b"/")) {
         let file: Text<PAGE> = Text::of(&[folder, b"/", tool.as_bytes()]);
         let Some(file) = file.as_c_str() else { continue };
-        let start = |how| raw::vfork_exec(how, 0, libc::AT_FDCWD, file, argv);
+        let start = |how| raw::vfork_exec(how, libc::AT_FDCWD, file, argv);
         let mut result = start(Clone::Three { cgroup: None });
         if matches!(result, Err(Errno(libc::ENOSYS))) {
             result = start(Clone::One);

@@ -2,16 +2,17 @@
 
 #![allow(unsafe_code)]
 
+mod start;
+
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
-use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, size_of, size_of_val};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use sc::syscall;
 
-use crate::arch;
+pub use start::{Arg, Beside, Clone, Exec, exec_beside, vfork_exec};
 
 /// A descriptor that someone else owns.
 pub type RawFd = i32;
@@ -314,139 +315,6 @@ pub fn kill(pid: i32) {
 pub fn pidfd_open(pid: i32) -> Result<Fd> {
     // SAFETY: numbers only.
     check(unsafe { syscall!(PIDFD_OPEN, pid, 0) }).map(|fd| Fd(fd as RawFd))
-}
-
-/// What the child of [`vfork_exec`] hands to execveat(2). Read and written by `arch`.
-#[repr(C)]
-pub struct Exec {
-    pub dirfd: RawFd,
-    pub path: *const u8,
-    pub argv: *const *const u8,
-    pub envp: *const *const u8,
-    pub flags: i32,
-    /// -errno of an execveat that failed.
-    pub failed: i32,
-}
-
-/// `struct clone_args` as of Linux 5.7.
-#[derive(Default)]
-#[repr(C)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-/// Bytes of `clone_args` in its first version (Linux 5.3), which older kernels take without E2BIG.
-const CLONE_ARGS_FIRST: usize = 64;
-
-/// One string of an argument list in the form of execve(2): a `char *`.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Arg<'a>(*const u8, PhantomData<&'a CStr>);
-
-impl<'a> Arg<'a> {
-    /// The null pointer that ends a list.
-    pub const END: Self = Self(ptr::null(), PhantomData);
-
-    pub fn of(text: &'a CStr) -> Self {
-        Self(text.as_ptr().cast(), PhantomData)
-    }
-}
-
-/// How a process is started.
-#[derive(Clone, Copy)]
-pub enum Clone {
-    /// clone3(2), where given into the cgroup v2 of the descriptor (Linux 5.7).
-    Three { cgroup: Option<RawFd> },
-    /// clone(2), for kernels and sandboxes without clone3.
-    One,
-}
-
-/// What [`vfork_exec`] started.
-pub struct Started {
-    pub pid: i32,
-    pub pidfd: Fd,
-}
-
-/// Starts the program `path` (relative to `fd`; empty: `fd` itself) with an empty environment, in a process
-/// made with CLONE_VM, CLONE_VFORK, CLONE_PIDFD (Linux 5.2) and `flags`. `Ok(Err)`: the process was made,
-/// but execveat(2) failed and it was reaped.
-pub fn vfork_exec(
-    how: Clone,
-    flags: u64,
-    fd: RawFd,
-    path: &CStr,
-    argv: &[Arg<'_>],
-) -> Result<core::result::Result<Started, Errno>> {
-    if !argv.last().is_some_and(|last| last.0.is_null()) {
-        return Err(Errno(libc::EINVAL));
-    }
-    let environment = [Arg::END];
-    let mut exec = Exec {
-        dirfd: fd,
-        path: path.as_ptr().cast(),
-        argv: argv.as_ptr().cast(),
-        envp: environment.as_ptr().cast(),
-        flags: libc::AT_EMPTY_PATH,
-        failed: 0,
-    };
-    let flags = flags | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
-    let mut pidfd: RawFd = -1;
-    let cgroup = if let Clone::Three { cgroup } = how { cgroup } else { None };
-    let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-    let arguments = CloneArgs {
-        flags: flags | into_cgroup,
-        pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        cgroup: cgroup.unwrap_or(0) as u64,
-        ..CloneArgs::default()
-    };
-    let size = if cgroup.is_some() { size_of::<CloneArgs>() } else { CLONE_ARGS_FIRST };
-    let (number, args) = match how {
-        Clone::Three { .. } => (sc::nr::CLONE3, [(&raw const arguments) as usize, size, 0, 0, 0]),
-        Clone::One => {
-            (sc::nr::CLONE, [flags as usize | libc::SIGCHLD as usize, 0, (&raw mut pidfd) as usize, 0, 0])
-        }
-    };
-    let mask = block_signals();
-    // SAFETY: `arguments`, `pidfd`, `exec` and all they point to outlive the call; the flags hold CLONE_VM
-    // | CLONE_VFORK.
-    let result = check(unsafe { arch::vfork_exec(number, args, &mut exec) });
-    restore_signals(mask);
-    let started = Started { pid: result? as i32, pidfd: Fd(pidfd) };
-    if exec.failed != 0 {
-        let _ = wait(started.pid);
-        return Ok(Err(Errno(-exec.failed)));
-    }
-    Ok(Ok(started))
-}
-
-/// CLONE_INTO_CGROUP, above what libc's `c_int` holds.
-const CLONE_INTO_CGROUP: u64 = 1 << 33;
-
-/// rt_sigprocmask(2): blocks all signals, gives the mask that was.
-fn block_signals() -> u64 {
-    let (all, mut before) = (!0u64, 0u64);
-    // SAFETY: the kernel's sigset has eight bytes; one is read, one written.
-    let _ = unsafe {
-        syscall!(RT_SIGPROCMASK, libc::SIG_SETMASK, &raw const all, &raw mut before, size_of::<u64>())
-    };
-    before
-}
-
-/// rt_sigprocmask(2): the mask of before.
-fn restore_signals(mask: u64) {
-    // SAFETY: the kernel's sigset has eight bytes, read only.
-    let _ = unsafe { syscall!(RT_SIGPROCMASK, libc::SIG_SETMASK, &raw const mask, 0, size_of::<u64>()) };
 }
 
 /// clock_gettime(2), CLOCK_TAI: nanoseconds.

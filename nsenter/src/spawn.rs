@@ -1,12 +1,8 @@
-//! The runtime's part: starts the child, with the cheapest process the kernel makes.
-//!
-//! The child shares the runtime's memory until it has executed `exe` (CLONE_VM | CLONE_VFORK): no
-//! page tables are copied. All that it does until then is one block of assembly, see `arch`.
-
-use core::ffi::CStr;
+//! The runtime's part: starts the child, with the cheapest process the kernel makes. It shares the runtime's memory until it has executed
+//! `exe`, see `raw::start`.
 
 use crate::error::{Decimal, Error};
-use crate::raw::{self, Arg, Clone, Errno, Fd, RawFd};
+use crate::raw::{self, Beside, Clone, Errno, Fd, RawFd};
 use crate::stage;
 use crate::trace;
 
@@ -21,6 +17,9 @@ const CGROUP_REFUSED: [i32; 8] = [
     libc::EBADF,
     libc::E2BIG,
 ];
+
+/// What the child executes.
+static BESIDE: Beside = Beside::new();
 
 /// The child as it was started.
 #[derive(Debug)]
@@ -40,13 +39,15 @@ pub struct Spawned {
 /// - `socket` must not be close-on-exec; the child sets that first thing. The caller closes its copy after
 ///   this call, or it will never see an end of file. Its own end of the pair must be close-on-exec, for the
 ///   same reason.
-/// - `flags`: CLONE_NEW* to start with; CLONE_NEWPID where BOOT says `collapsed`, else usually none.
+/// - `exe` must be close-on-exec: the child has a copy of it until it runs, the caller may close its own.
+///   That the child could not execute it is told by [`failure`], once the socket has come to its end.
+/// - `flags`: CLONE_NEW* to start with; CLONE_NEWPID where BOOT says `collapsed`, else usually none. CLONE_VFORK: to wait until it has
+///   executed `exe`. Without, what it is to do may already wait in the socket by then.
 /// - `cgroup`: a cgroup v2 directory to be born in (CLONE_INTO_CGROUP, Linux 5.7); `other`: the one to try where
 ///   that refuses with EBUSY, because it has handed its controllers down to cgroups of its own (cgroups(7), no
 ///   internal processes).
-/// - Signals: all are blocked meanwhile, as a handler would run on a stack that two processes share, and
-///   the child *starts with all of them blocked*. Init restores mask and dispositions before execve; until
-///   then only SIGKILL ends a stage.
+/// - Signals: the child *starts with all of them blocked*. Init restores mask and dispositions before execve;
+///   until then only SIGKILL ends a stage.
 pub fn child(
     exe: RawFd,
     socket: RawFd,
@@ -55,10 +56,9 @@ pub fn child(
     other: impl FnOnce() -> Option<RawFd>,
 ) -> Result<Spawned, Error> {
     let number = Decimal::of(socket.unsigned_abs().into());
-    let number = CStr::from_bytes_with_nul(number.with_nul()).unwrap_or(c"");
-    let traced = if trace::is_on() { Arg::of(c"trace") } else { Arg::END };
-    let argv = [Arg::of(stage::CHILD), Arg::of(number), traced, Arg::END];
-    let start = |how| raw::vfork_exec(how, flags, exe, c"", &argv);
+    let traced = if trace::is_on() { Some(c"trace") } else { None };
+    BESIDE.set(exe, stage::CHILD, number.as_bytes(), traced);
+    let start = |how| raw::exec_beside(how, flags, &BESIDE);
 
     let mut into_cgroup = cgroup.is_some();
     let mut result = start(Clone::Three { cgroup });
@@ -80,11 +80,10 @@ pub fn child(
         result = start(Clone::One);
     }
     match result {
-        Ok(Ok(started)) => {
+        Ok(started) => {
             trace::note(trace::CHILD_PID, started.pid.unsigned_abs().into());
             Ok(Spawned { pid: started.pid, pidfd: started.pidfd, into_cgroup })
         }
-        Ok(Err(errno)) => Err(Error::system("execveat", b"own executable", errno)),
         Err(errno) => {
             let pid = flags & libc::CLONE_NEWPID as u64 != 0;
             Err(Error::system("clone3", if pid { b"child in a pid namespace" } else { b"child" }, errno))
@@ -92,9 +91,15 @@ pub fn child(
     }
 }
 
+/// Why the last child could not execute what it was to.
+pub fn failure() -> Option<Error> {
+    BESIDE.failure().map(|errno| Error::system("execveat", b"own executable", errno))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::Arg;
 
     /// Both ways of making the process.
     const WAYS: [Clone; 2] = [Clone::Three { cgroup: None }, Clone::One];
@@ -104,7 +109,7 @@ mod tests {
         let argv = [c"sh", c"-c", c"test -z \"$HOME\" && exit $1", c"x", c"7"].map(Arg::of);
         let argv = [&argv[..], &[Arg::END]].concat();
         for how in WAYS {
-            let started = raw::vfork_exec(how, 0, libc::AT_FDCWD, c"/bin/sh", &argv).unwrap().unwrap();
+            let started = raw::vfork_exec(how, libc::AT_FDCWD, c"/bin/sh", &argv).unwrap().unwrap();
             assert!(started.pidfd.as_raw() > 2);
             assert_eq!(raw::wait(started.pid), Ok(7 << 8));
         }
@@ -114,7 +119,7 @@ mod tests {
     fn a_program_that_cannot_be_executed_gives_its_errno() {
         for how in WAYS {
             for (path, errno) in [(c"/none", libc::ENOENT), (c"/etc/passwd", libc::EACCES)] {
-                let result = raw::vfork_exec(how, 0, libc::AT_FDCWD, path, &[Arg::END]);
+                let result = raw::vfork_exec(how, libc::AT_FDCWD, path, &[Arg::END]);
                 assert_eq!(result.unwrap().err(), Some(Errno(errno)));
             }
         }
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_list_of_arguments_without_end_is_refused() {
-        let result = raw::vfork_exec(Clone::One, 0, libc::AT_FDCWD, c"/bin/true", &[Arg::of(c"true")]);
+        let result = raw::vfork_exec(Clone::One, libc::AT_FDCWD, c"/bin/true", &[Arg::of(c"true")]);
         assert_eq!(result.err(), Some(Errno(libc::EINVAL)));
     }
 

@@ -1,6 +1,8 @@
 //! Which hierarchies there are, and where. On the start path: as few system calls as possible, so the
 //! usual mount points are guessed, and the guess is only checked by using it.
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode as Permissions, OFlags, open, statfs};
 use rustix::io::{Errno, read};
@@ -12,7 +14,13 @@ use crate::sys::process::has_procfs;
 use crate::wire::cgroupfs::{CgroupMount, lines, memberships};
 
 /// Where every distribution mounts them.
-const USUAL: &[u8] = b"/sys/fs/cgroup";
+const PLACE: &CStr = c"/sys/fs/cgroup";
+const USUAL: &[u8] = PLACE.to_bytes();
+
+/// Whether there is the unified hierarchy alone.
+pub fn is_unified() -> bool {
+    statfs(PLACE).is_ok_and(|found| found.f_type == libc::CGROUP2_SUPER_MAGIC as _)
+}
 
 impl Cgroups {
     /// Looks at `/sys/fs/cgroup` (statfs(2)): the unified hierarchy itself, or the place of v1's mounts,
@@ -20,7 +28,7 @@ impl Cgroups {
     #[inline(never)]
     pub fn discover() -> Result<Self> {
         let mut cgroups = Self::none();
-        let there = statfs(c"/sys/fs/cgroup").map_or(0, |found| found.f_type);
+        let there = statfs(PLACE).map_or(0, |found| found.f_type);
         if there == libc::CGROUP2_SUPER_MAGIC as _ {
             cgroups.mode = Mode::V2;
             cgroups.add(b"", &[USUAL], 0)?;

@@ -25,6 +25,7 @@ mod v2;
 
 use core::ffi::CStr;
 
+pub use discover::is_unified;
 pub use oom::OomWatch;
 
 use nsenter::attr::Writer;

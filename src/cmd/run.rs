@@ -119,7 +119,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         search: globals.environment.variable("PATH"),
     };
     if options.dry_run {
-        return dry_run(translate(&order, None, &mut warn)?);
+        return dry_run(translate(&order, None, None, &mut warn)?);
     }
     let store = Store::make(globals.root()?)?;
     let signals = if foreground { Some(Signals::block()?) } else { None };

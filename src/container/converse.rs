@@ -7,8 +7,6 @@ use nsenter::attr::Writer;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::io::FdFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::launch::{Order, is_rootless};
@@ -19,14 +17,6 @@ use crate::plan::mount::Mount;
 use crate::plan::{self, Noun, hook, kind};
 use crate::terminal::relay;
 use crate::{hooks, limits, net, rootfs, sys, trace};
-
-/// The socketpair: our end close-on-exec, the child's inherited.
-pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .context("socketpair", "")?;
-    rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).context("fcntl", "socket")?;
-    Ok((ours, theirs))
-}
 
 impl Container<'_> {
     /// What SETUP says of the command itself, be it for the first process or for another.

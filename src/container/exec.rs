@@ -8,18 +8,17 @@ use core::fmt::Write;
 
 use nsenter::attr::{Message, Writer};
 use nsenter::boot::{Boot, Target};
-use nsenter::spawn;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::stat;
 use rustix::io::Errno;
 
-use super::converse::channel;
+use super::child::Child;
 use super::launch::{is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config, listener};
-use crate::cgroup::{Cgroups, Mode};
+use crate::cgroup::{Cgroups, Mode, is_unified};
 use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::exec::Changes;
@@ -69,6 +68,8 @@ impl<'a> Container<'a> {
     /// Starts a process in the container. What comes back is attended like a container of which it is the first: its
     /// end is nobody else's.
     pub fn exec(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
+        // v2: born in the container's cgroup, thus when that is known.
+        let child = if is_unified() { None } else { Some(Child::spawn(0, None, || None)?) };
         let entry = store.entry(order.id)?;
         // Not while somebody makes or removes it.
         entry.share()?;
@@ -87,7 +88,7 @@ impl<'a> Container<'a> {
         // The container's own plan has been asked for all that is in it.
         let stored = core::mem::replace(&mut container.plan, Plan::new(parse(message)?));
         let sockets = sockets(&container.plan, order.foreground, order.sockets)?;
-        let joined = container.join(&init, &stored, order, message, warn);
+        let joined = container.join(&init, child, &stored, order, message, warn);
         match joined.and_then(|()| container.present(sockets, order.pid_file)) {
             Ok(()) => Ok(container),
             Err(error) => {
@@ -119,6 +120,7 @@ impl<'a> Container<'a> {
                     rootless: is_rootless(),
                     // The container's.
                     filter: None,
+                    begun: None,
                 };
                 let document = Document::parse("process", text)?;
                 writer = translate::process(&document, &request, &self.plan, warn, writer, scratch)?;
@@ -132,69 +134,64 @@ impl<'a> Container<'a> {
     fn join(
         &mut self,
         init: &Init,
+        child: Option<Child>,
         stored: &Plan<'_>,
         order: &Order<'_>,
         message: &[u8],
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
-        let (ours, theirs) = channel()?;
-        let channel = Channel::new(ours.as_raw_fd());
         let score = self.plan.i64(kind::OOM_SCORE_ADJ)?;
         // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
         let in_user_namespace = stored.namespace(libc::CLONE_NEWUSER)?.is_some();
         let limited = in_user_namespace && self.plan.one::<Rlimit>()?.is_some();
+        let has_priorities = scheduling::has_priorities(&self.plan)?;
         let mut boot = Boot::default();
         let flags = namespaces(stored, init.pid)?;
         // One place of eight.
         let _ = flags == 0 || boot.join(flags, Target::Pidfd(0));
-        boot.collapsed = boot.collapses() && !scheduling::has_priorities(&self.plan)?;
+        boot.collapsed = boot.collapses() && !has_priorities;
         let collapsed = boot.collapsed;
         let mut memory = [0; BOOT];
         let boot = boot.emit(&mut memory).map_err(plan::broken)?;
         for below in order.cgroups.strings(kind::CGROUPS_PATH) {
             self.cgroups.as_mut().map_or(Ok(()), |cgroups| cgroups.descend(below?))?;
         }
+        let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
+        let mut other = None;
+        let mut child = match child {
+            Some(child) => child,
+            None => Child::spawn(0, directory.as_ref().map(AsFd::as_fd), || {
+                other = self.cgroups.as_ref()?.directory_of(init.pid);
+                other.as_ref().map(AsRawFd::as_raw_fd)
+            })?,
+        };
+        drop(other);
+        let (channel, pid) = (child.channel(), child.pid());
         // In the words that runc's own tests look for.
         if order.debug {
             warn(&Error::refused(STEP, "nsexec container setup"));
         }
-        if let Some(initial) = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial) {
-            scheduling::affinity(None, initial)?;
+        let initial = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial);
+        if let Some(initial) = initial {
+            scheduling::affinity(Some(pid), initial)?;
             if order.debug {
                 let first = list::bits(initial.to_bytes()).map_or(0, |[first, ..]| first);
                 warn(&Error::refused(STEP, format_args!("nsexec: affinity: {first:#x}")));
             }
         }
-        let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
-        trace::mark(trace::SEALED);
-        let directory = self.cgroups.as_ref().map_or(Ok(None), Cgroups::directory)?;
-        let mut other = None;
-        let child = spawn::child(
-            sealed.as_raw_fd(),
-            theirs.as_raw_fd(),
-            0,
-            directory.as_ref().map(AsRawFd::as_raw_fd),
-            || {
-                other = self.cgroups.as_ref()?.directory_of(init.pid);
-                other.as_ref().map(AsRawFd::as_raw_fd)
-            },
-        )?;
-        drop((theirs, sealed, other));
-        trace::mark(trace::SPAWNED);
-        self.init = Some(Init { pid: child.pid, pidfd: sys::descriptor::adopt(child.pidfd) });
         if limited {
-            rlimit::raise(&self.plan, child.pid)?;
+            rlimit::raise(&self.plan, pid)?;
         }
-        score.map_or(Ok(()), |score| oom::adjust(Some(child.pid), score))?;
-        // `sealed` is closed, as it has to be before anything is joined.
+        score.map_or(Ok(()), |score| oom::adjust(Some(pid), score))?;
+        self.init = child.take();
         channel.send_with_fds(boot, &[init.pidfd.as_raw_fd()])?;
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| directory.is_some() && !child.into_cgroup) {
-            cgroups.enter(child.pid.unsigned_abs())?;
+            cgroups.enter(pid.unsigned_abs())?;
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
         if collapsed {
             // There is no other that it would tell of.
-            resctrl::enter(stored, child.pid)?;
+            resctrl::enter(stored, pid)?;
         }
         self.hand_process(channel, message, order, prioritised)?;
         trace::mark(trace::HANDED);

@@ -15,7 +15,7 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::SocketType;
 
-use super::converse::channel;
+use super::child::channel;
 use super::notify::Notify;
 use super::store::{Entry, GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, socket};

@@ -3,28 +3,29 @@
 //! [`Container::launch`] is the list. What it has done when a step fails is undone by [`Container::destroy`], which
 //! is also what ends a container that has run.
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use nsenter::attr::{Message, Writer};
-use nsenter::boot::{self, Boot, Offset, Target};
 use nsenter::ids::{self, IdMap};
 use nsenter::spawn;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 
-use super::converse::channel;
+use super::child::{Child, boot};
 use super::identity::Identity;
 use super::notify::Notify;
 use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
-use super::{Container, Init, config, pid_file, socket};
+use super::{Container, config, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
 use crate::confine::{capability, oom, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
 use crate::plan::process::User;
 use crate::plan::resources::Pids;
+use crate::plan::translate::Begun;
 use crate::plan::{self, Plan, hook, kind, names, namespace};
 use crate::text::PathBuf;
 use crate::wire::json::Node;
@@ -70,10 +71,12 @@ pub struct Order<'a> {
     pub search: Option<&'a CStr>,
 }
 
-/// Translates the order's config.json; `warn` is told what was passed over. `notify`: the directory of [`Notify`].
+/// Translates the order's config.json; `warn` is told what was passed over. `notify`: the directory of [`Notify`]. `begun` may take the
+/// plan when there is enough of it to begin with.
 pub fn translate(
     order: &Order<'_>,
     notify: Option<&PathBuf>,
+    begun: Option<Begun<'_>>,
     warn: &mut dyn FnMut(&Error),
 ) -> Result<&'static [u8]> {
     let (name, text) = match order.form {
@@ -99,6 +102,7 @@ pub fn translate(
             cgroups_disabled: order.cgroups_disabled,
             rootless: is_rootless(),
             filter: filter.map(|filter| (filter.program, filter.flags)),
+            begun,
         };
         let writer = Writer::new(memory, Kind::Plan as u16);
         plan::translate::translate(document, &request, warn, writer, scratch)
@@ -159,7 +163,21 @@ impl<'a> Container<'a> {
             let _ = path.join(NOTIFY.to_bytes());
             notify = Some(path);
         }
-        let message = translate(order, notify.as_ref(), warn)?;
+        let cgroups = if order.cgroups_disabled { None } else { Some(Cgroups::discover()?) };
+        trace::mark(trace::FOUND);
+        // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself; so it need not wait for it.
+        let early = cgroups.as_ref().is_none_or(|cgroups| cgroups.mode() != Mode::V2);
+        let child = Cell::new(None);
+        let begun = |plan: Plan<'_>| {
+            let mut born = Child::of(&plan, None)?;
+            if plan.namespace(libc::CLONE_NEWUSER)?.is_none() {
+                born.tell(&plan)?;
+            }
+            child.set(Some(born));
+            Ok(())
+        };
+        let begun: Option<Begun<'_>> = if early { Some(&begun) } else { None };
+        let message = translate(order, notify.as_ref(), begun, warn)?;
         trace::mark(trace::TRANSLATED);
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
@@ -170,14 +188,14 @@ impl<'a> Container<'a> {
             id: order.id,
             entry,
             plan,
-            cgroups: None,
+            cgroups,
             init: None,
             console: None,
             notify: None,
             resctrl: 0,
             unrecorded: false,
         };
-        match container.bring_up(order, message, sockets, warn) {
+        match container.bring_up(order, child.into_inner(), message, sockets, warn) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let error = container.explain(error);
@@ -191,6 +209,7 @@ impl<'a> Container<'a> {
     fn bring_up(
         &mut self,
         order: &Order<'_>,
+        child: Option<Child>,
         message: &[u8],
         sockets: [Option<OwnedFd>; 2],
         warn: &mut dyn FnMut(&Error),
@@ -204,21 +223,11 @@ impl<'a> Container<'a> {
                 self.notify = Some(Notify::new(&self.entry, address)?);
             }
         }
-        let (ours, theirs) = channel()?;
-        let channel = Channel::new(ours.as_raw_fd());
-        let boot = boot(&self.plan)?;
-        let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
-        let message_of_boot = boot.emit(memory).map_err(plan::broken)?;
         let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
         if !in_user_namespace {
             self.tell_ungrantable(warn)?;
         }
-        let sealed = sys::exe::sealed().context("memfd_create", "own executable")?;
-        trace::mark(trace::SEALED);
-        self.cgroups = self.find_cgroups()?;
-        trace::mark(trace::FOUND);
-        // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself.
-        let unified = self.cgroups.as_ref().is_some_and(|cgroups| cgroups.mode() == Mode::V2);
+        let unified = child.is_none();
         if unified {
             self.limit()?;
         }
@@ -226,39 +235,34 @@ impl<'a> Container<'a> {
         let scant = self.plan.one::<Pids>()?.is_some_and(|pids| (0..2).contains(&pids.limit));
         let cgroups = self.cgroups.as_ref().filter(|_| !scant);
         let directory = cgroups.map_or(Ok(None), Cgroups::directory)?;
-        let flags = if boot.collapsed { boot.namespaces & libc::CLONE_NEWPID as u32 } else { 0 };
-        let child = spawn::child(
-            sealed.as_raw_fd(),
-            theirs.as_raw_fd(),
-            flags.into(),
-            directory.as_ref().map(AsRawFd::as_raw_fd),
-            || None,
-        )?;
-        drop((theirs, sealed));
-        trace::mark(trace::SPAWNED);
-        let late = directory.is_some() && !child.into_cgroup;
+        let mut child = match child {
+            Some(child) => child,
+            None => Child::of(&self.plan, directory.as_ref().map(AsFd::as_fd))?,
+        };
         // In the words that runc's own tests look for.
         order.tell(warn, "nsexec container setup");
-        let (child_pid, child_pidfd) = (child.pid, sys::descriptor::adopt(child.pidfd));
-        self.init = Some(Init { pid: child_pid, pidfd: child_pidfd });
         if in_user_namespace {
             // What takes the host's privileges is given to the child before it can leave them behind.
-            rlimit::raise(&self.plan, child_pid)?;
+            rlimit::raise(&self.plan, child.pid())?;
             if let Some(score) = self.plan.i64(kind::OOM_SCORE_ADJ)? {
-                oom::adjust(Some(child_pid), score)?;
+                oom::adjust(Some(child.pid()), score)?;
             }
         }
-        // `sealed` is closed, as it has to be before anything is joined.
-        channel.send(message_of_boot)?;
-        // From here on the child unshares its namespaces; what it need not wait for is done meanwhile.
+        if unified || in_user_namespace {
+            child.tell(&self.plan)?;
+        }
+        // The child unshares its namespaces; what it need not wait for is done meanwhile.
         if !unified {
             self.limit()?;
         }
-        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| late) {
+        let (channel, child_pid) = (child.channel(), child.pid());
+        self.init = child.take();
+        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| directory.is_some() && !child.into_cgroup) {
             cgroups.enter(child_pid.unsigned_abs())?;
         }
         order.tell(warn, "cgroups");
         trace::mark(trace::LIMITED);
+        let boot = boot(&self.plan)?;
         if boot.maps {
             self.map(channel, child_pid, order)?;
             order.tell(warn, "id maps");
@@ -307,14 +311,6 @@ impl<'a> Container<'a> {
             socket::hand(&socket, "pidfd", &init.pidfd)?;
         }
         pid_file.map_or(Ok(()), |file| pid_file::write(file, init.pid))
-    }
-
-    /// What the host has for cgroups, unless they are not wanted.
-    fn find_cgroups(&self) -> Result<Option<Cgroups>> {
-        if self.plan.has(kind::CGROUP_MANAGER_DISABLED)? {
-            return Ok(None);
-        }
-        Cgroups::discover().map(Some)
     }
 
     /// Makes the container's own cgroups, and sets its limits in them.
@@ -394,6 +390,9 @@ impl<'a> Container<'a> {
 
     /// A child that was killed says nothing; the cgroup may know why.
     pub(super) fn explain(&self, error: Error) -> Error {
+        if let Some(failure) = spawn::failure() {
+            return failure.into();
+        }
         let silent = error.errno().is_none()
             && [stage::INIT, stage::CHILD].iter().any(|it| it.to_bytes() == error.op().as_bytes());
         if silent && self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom_kills().unwrap_or(0) > 0) {
@@ -401,32 +400,6 @@ impl<'a> Container<'a> {
         }
         error
     }
-}
-
-/// BOOT, from the plan's namespaces.
-fn boot<'a>(plan: &Plan<'a>) -> Result<Boot<'a>> {
-    let mut boot = Boot::default();
-    for namespace in plan.each::<namespace::Namespace<'a>>() {
-        let namespace = namespace?;
-        match namespace.path {
-            None => boot.namespaces |= namespace.flag,
-            Some(path) if boot.join(namespace.flag, Target::Path(path)) => {}
-            Some(_) => return Err(Error::refused("linux.namespaces", "more than eight paths")),
-        }
-    }
-    for offset in plan.each::<namespace::TimeOffset>() {
-        let offset = offset?;
-        let value = Some(Offset { seconds: offset.secs, nanoseconds: offset.nanosecs });
-        if offset.clock == libc::CLOCK_BOOTTIME as u32 {
-            boot.boottime = value;
-        } else {
-            boot.monotonic = value;
-        }
-    }
-    boot.maps = boot.namespaces & libc::CLONE_NEWUSER as u32 != 0;
-    // Priorities are for init before it hears anything, see `prioritise`.
-    boot.collapsed = boot.collapses() && !scheduling::has_priorities(plan)?;
-    Ok(boot)
 }
 
 /// Who is to rule the container's cgroup: its process's user, by the host's number, where it can write to a cgroup

@@ -1,6 +1,7 @@
 //! One container's life, seen from outside.
 
 pub mod attend;
+mod child;
 pub mod config;
 pub mod converse;
 pub mod destroy;

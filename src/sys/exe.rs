@@ -19,8 +19,8 @@ const SEALS: SealFlags =
 /// A close-on-exec descriptor for execveat(2) with AT_EMPTY_PATH: this program's file on a read-only mount
 /// of its own, or, for those who may not mount, a sealed copy of it.
 ///
-/// **To be closed before the child learns what to join.** As long as it is open, somebody with CAP_SYS_ADMIN
-/// could make the mount writable. Closing unmounts it, and what is not mounted can be changed by nobody any
+/// **To be closed before the child joins others, or learns what to run.** As long as it is open, somebody with CAP_SYS_ADMIN
+/// who sees the child could make the mount writable. Closing unmounts it, and what is not mounted can be changed by nobody any
 /// more, neither mount_setattr(2) nor open_tree(2) takes it, while what has been executed from it stays
 /// on it: read-only for good.
 pub fn sealed() -> Result<OwnedFd, Errno> {

@@ -87,10 +87,9 @@ fn user_namespace(config: &mut Value) {
 fn the_phases_of_a_run_follow_each_other_from_config_json_to_the_removal_of_its_state() {
     only_ours!("the flag is ours");
     let (phases, took) = run(&Bundle::new());
-    let runtime =
-        ["config.json", "plan made", "state directory made", "own executable ready", "child cloned"];
-    ordered(&phases, "runtime", &runtime);
-    // Which is behind the clone on cgroup v1, and before it on v2.
+    ordered(&phases, "runtime", &["config.json", "plan made", "state directory made"]);
+    // Which are before the plan on cgroup v1, and after the limits on v2.
+    ordered(&phases, "runtime", &["config.json parsed", "own executable ready", "child cloned"]);
     let runtime =
         ["limits set", "init ready", "program executed", "process", "cgroups removed", "state removed"];
     ordered(&phases, "runtime", &runtime);
@@ -150,7 +149,7 @@ fn create_and_start_tell_their_own_halves() {
     let pid = i64::from(bundle.pid());
     bundle.runtime(&["start", "--trace", &start, &bundle.id]).ok();
     let created = phases(&create);
-    ordered(&created, "runtime", &["plan made", "child cloned", "init ready"]);
+    ordered(&created, "runtime", &["plan made", "state directory made", "init ready"]);
     ordered(&created, "init", &["mounts[0]", "in the root", "rights and limits"]);
     assert!(!created.iter().any(|phase| phase.name.contains("closing the pipe")), "{created:#?}");
     let started = phases(&start);
@@ -185,11 +184,7 @@ fn exec_tells_the_phases_of_the_second_process() {
     let path = target.0.path("trace");
     target.exec(&["--trace", &path], &["/probe"]).ok();
     let phases = phases(&path);
-    ordered(
-        &phases,
-        "runtime",
-        &["container found", "own executable ready", "child cloned", "init ready", "process"],
-    );
+    ordered(&phases, "runtime", &["container found", "plan made", "init ready", "process"]);
     ordered(&phases, "child", &["own executable executed", "namespaces joined"]);
     ordered(&phases, "init", &["in the cgroups", "rights and limits", "closing the pipe"]);
     target.0.delete();

@@ -8,15 +8,15 @@ use crate::raw::Exec;
 /// One `clone` or `clone3` (call number `nr`, arguments `args`) whose child does nothing but the
 /// execveat(2) of `exec`.
 ///
-/// The flags hold CLONE_VM and CLONE_VFORK: the child runs on the parent's stack while the parent is
-/// suspended, so it must not return from here nor store to the stack. That is why its whole life is in this
-/// one block: registers, `exec` (read), and `exec.failed` (written, -errno) are all it touches.
+/// The flags hold CLONE_VM: the child has the parent's memory and, with CLONE_VFORK or without, its stack, so it must not return
+/// from here nor touch the stack. That is why its whole life is in this one block: registers, `exec` (read), and `exec.failed` (written,
+/// -errno) are all it uses.
 ///
 /// # Safety
 ///
-/// `args` are right for `nr`; `exec` and what it points to live until the return.
+/// `args` are right for `nr`; `exec` and what it points to live until the child has executed it, or ended.
 #[allow(unsafe_code)]
-pub unsafe fn vfork_exec(nr: usize, args: [usize; 5], exec: *mut Exec) -> usize {
+pub unsafe fn clone_exec(nr: usize, args: [usize; 5], exec: *const Exec) -> usize {
     let result: usize;
     // SAFETY: the parent comes back with all registers but x0 as they were (the kernel's syscall
     // convention); the child never leaves the block. Memory is not promised untouched, so `exec.failed` is

@@ -37,6 +37,9 @@ use strings::{MOST, put, said, sound};
 /// fit an attribute (64 KiB) anyway, with room to tell which of them does not.
 pub const SCRATCH: usize = 160 << 10;
 
+/// Hears the beginning of a plan.
+pub type Begun<'a> = &'a dyn Fn(Plan<'_>) -> Result<()>;
+
 /// What the command line and the caller's situation say.
 #[derive(Default)]
 pub struct Request<'a> {
@@ -60,6 +63,8 @@ pub struct Request<'a> {
     pub rootless: bool,
     /// `linux.seccomp` as code, if there is any, and its flags.
     pub filter: Option<(&'a [u8], u32)>,
+    /// Hears the beginning of the plan when all is in it that a child is born with: namespaces and priorities.
+    pub begun: Option<Begun<'a>>,
 }
 
 /// A translation on its way.
@@ -98,7 +103,11 @@ pub fn process<'m>(
 ) -> Result<Writer<'m>> {
     let namespaces = Namespaces::of(stored)?;
     let mut translation = Translation { request, warn, writer, scratch, namespaces };
-    translation.process(&process.root())?;
+    let node = process.root();
+    let mut process = oci::Process::of(&node);
+    process.locate()?;
+    translation.priorities(&process)?;
+    translation.process(&node, &process)?;
     Ok(translation.writer)
 }
 
@@ -120,6 +129,13 @@ impl Translation<'_, '_> {
         self.identity(config.oci_version(), config.annotations())?;
         // The namespaces first: what else may be asked for depends on them.
         self.namespaces(&linux)?;
+        config.process().required()?;
+        let mut process = oci::Process::of(config.process());
+        process.locate()?;
+        self.priorities(&process)?;
+        if let Some(begun) = self.request.begun {
+            begun(Plan::new(self.writer.so_far()))?;
+        }
         self.names(config.hostname(), config.domainname())?;
         self.sysctl(linux.sysctl())?;
         self.net_devices(linux.net_devices())?;
@@ -132,7 +148,7 @@ impl Translation<'_, '_> {
         }
         self.devices(linux.devices())?;
         self.hidden(&linux)?;
-        self.process(config.process())?;
+        self.process(config.process(), &process)?;
         self.memory_policy(linux.memory_policy())?;
         self.personality(linux.personality())?;
         self.seccomp(linux.seccomp())?;

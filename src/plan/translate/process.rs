@@ -11,12 +11,15 @@ use crate::plan::process::{Capabilities, Listener, Rlimit, Terminal, User};
 use crate::wire::json::{Node, Text};
 
 impl Translation<'_, '_> {
-    /// `process`.
+    /// What of `process` its init is born with.
+    pub(super) fn priorities(&mut self, process: &oci::Process<'_>) -> Result<()> {
+        self.scheduler(process.scheduler())?;
+        self.io_priority(process.io_priority())
+    }
+
+    /// The rest of `process`, which is `node`.
     #[inline(never)]
-    pub(super) fn process(&mut self, node: &Node<'_>) -> Result<()> {
-        node.required()?;
-        let mut process = oci::Process::of(node);
-        process.locate()?;
+    pub(super) fn process(&mut self, node: &Node<'_>, process: &oci::Process<'_>) -> Result<()> {
         let labels = [
             (kind::APPARMOR_PROFILE, process.apparmor_profile()),
             (kind::SELINUX_LABEL, process.selinux_label()),
@@ -30,8 +33,6 @@ impl Translation<'_, '_> {
         self.user(process.user())?;
         self.capabilities(process.capabilities())?;
         self.rlimits(process.rlimits())?;
-        self.scheduler(process.scheduler())?;
-        self.io_priority(process.io_priority())?;
         self.exec_affinity(process.exec_cpu_affinity())?;
         if process.no_new_privileges().read()? {
             self.writer.flag(kind::NO_NEW_PRIVILEGES);

@@ -20,6 +20,7 @@ const REQUEST: Request<'static> = Request {
     cgroups_disabled: false,
     rootless: false,
     filter: None,
+    begun: None,
 };
 
 /// The message of a configuration and the warnings, or the error.
