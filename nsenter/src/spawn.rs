@@ -131,12 +131,28 @@ mod tests {
         assert_eq!(result.err(), Some(Errno(libc::EINVAL)));
     }
 
+    /// There is one child of a process at a time.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     #[test]
     fn a_directory_that_is_no_cgroup_is_done_without() {
+        let _one = ONE.lock();
         let root = raw::open(libc::AT_FDCWD, c"/", libc::O_PATH).unwrap();
         let exe = raw::open(libc::AT_FDCWD, c"/bin/true", libc::O_RDONLY).unwrap();
         let spawned = child(exe.as_raw(), 0, 0, Some(root.as_raw()), || None).unwrap();
         assert!(!spawned.into_cgroup);
         assert_eq!(raw::wait(spawned.pid), Ok(0));
+        assert_eq!(failure(), None);
+    }
+
+    #[test]
+    fn a_child_that_could_not_execute_its_file_is_told_of_whether_it_was_waited_for_or_not() {
+        let _one = ONE.lock();
+        let exe = raw::open(libc::AT_FDCWD, c"/etc/passwd", libc::O_RDONLY).unwrap();
+        for flags in [0, libc::CLONE_VFORK as u64] {
+            let spawned = child(exe.as_raw(), 0, flags, None, || None).unwrap();
+            assert_eq!(raw::wait(spawned.pid), Ok(127 << 8));
+            assert_eq!(failure(), Some(Error::system("execveat", b"own executable", Errno(libc::EACCES))));
+        }
     }
 }
