@@ -15,6 +15,7 @@ use rustix::fs::stat;
 use rustix::io::Errno;
 
 use super::child::Child;
+use super::identity::has_ended;
 use super::launch::{is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config, listener};
@@ -75,7 +76,7 @@ impl<'a> Container<'a> {
         entry.share()?;
         let mut container = Self::restore(store, order.id, entry)?;
         let Some(init) = container.init.take() else {
-            return Err(Error::refused("cannot exec in a stopped container", crate::text::shown(order.id)));
+            return Err(stopped(order.id));
         };
         if !order.ignore_paused && container.is_frozen()? {
             let reason = "cannot exec in a paused container (use --ignore-paused to override)";
@@ -92,7 +93,9 @@ impl<'a> Container<'a> {
         match joined.and_then(|()| container.present(sockets, order.pid_file)) {
             Ok(()) => Ok(container),
             Err(error) => {
-                let error = container.explain(error);
+                // What the kernel says of a container that has ended meanwhile misleads: clone(2) in its pid namespace has no memory.
+                let ended = has_ended(init.pidfd.as_fd());
+                let error = if ended { stopped(order.id) } else { container.explain(error) };
                 let _ = container.kill();
                 Err(error)
             }
@@ -258,6 +261,10 @@ impl<'a> Container<'a> {
             }
         }
     }
+}
+
+fn stopped(id: &CStr) -> Error {
+    Error::refused("cannot exec in a stopped container", crate::text::shown(id))
 }
 
 fn parse(message: &'static [u8]) -> Result<Message<'static>> {

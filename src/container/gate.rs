@@ -41,6 +41,10 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
     let Some(gate) = container.entry.find(GATE)? else {
         return Err(Error::refused("start", "cannot start an already running container"));
     };
+    // It would not answer, and nobody else could get at it meanwhile.
+    if container.is_frozen()? {
+        return Err(Error::refused("start", "cannot start a container in the paused state"));
+    }
     let gate = match socket::connect(gate, SocketType::DGRAM) {
         // Init held the other end: it is about to have ended.
         Err(Errno::CONNREFUSED) => {

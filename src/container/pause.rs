@@ -9,9 +9,10 @@ use crate::cgroup::{Cgroups, Mode};
 use crate::error::{Error, Result};
 use crate::text::shown;
 
-/// Freezes a container that runs, or that waits to be started.
+/// Freezes a container that runs, or that waits to be started. Locked: not what is just being started or killed, which would
+/// then be waited for in vain.
 pub fn pause(store: &Store, id: &CStr) -> Result<()> {
-    let container = Container::load(store, id)?;
+    let container = Container::locked(store, id)?;
     if container.init.is_none() || container.is_frozen()? {
         return Err(not_running(id));
     }

@@ -43,6 +43,7 @@ mod outside;
 mod overlay;
 mod process;
 mod ps;
+mod races;
 mod rdt;
 mod resources;
 mod rootfs;
