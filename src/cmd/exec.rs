@@ -105,9 +105,10 @@ fn exec(globals: &Globals, order: &Order<'_>) -> Result<u8> {
     }
     let store = globals.store(order.id)?;
     let signals = if order.foreground { Some(Signals::block()?) } else { None };
-    let mut process = Container::exec(&store, order, &mut |warning| report::warning(globals, warning))?;
+    let mut warn = |warning: &Error| report::warning(globals, warning);
+    let mut process = Container::exec(&store, order, &mut warn)?;
     match signals {
-        Some(signals) => process.attend(&signals),
+        Some(signals) => process.attend(&signals, &mut warn),
         None => Ok(0),
     }
 }

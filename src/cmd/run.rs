@@ -135,7 +135,7 @@ pub fn launch(globals: &Globals, parser: Parser, create: bool) -> Result<u8> {
         container.await_ready()?;
         return Ok(0);
     };
-    let status = container.attend(&signals);
+    let status = container.attend(&signals, &mut warn);
     if status.as_ref().is_ok_and(|&status| status == 128 + 9) && container.ran_out_of_memory() {
         let cause = Error::refused("run", "container init was OOM-killed (memory limit too low?)");
         report::failure(globals, &cause);

@@ -26,8 +26,9 @@ impl Signals {
 }
 
 impl Container<'_> {
-    /// Stays with the container until its process has ended. Its exit status, or 128 and the signal that killed it.
-    pub fn attend(&mut self, signals: &Signals) -> Result<u8> {
+    /// Stays with the container until its process has ended. Its exit status, or 128 and the signal that killed it. What its terminal
+    /// printed and could not be passed on is `warn`ed of.
+    pub fn attend(&mut self, signals: &Signals, warn: &mut dyn FnMut(&Error)) -> Result<u8> {
         // Other commands may act on it from now on.
         self.entry.unlock()?;
         let mut relay = self.console.take().map(Relay::new).transpose()?;
@@ -58,8 +59,8 @@ impl Container<'_> {
             if signalled {
                 self.take_signals(signals, relay.as_ref(), &mut status)?;
             }
-            if relay.as_mut().is_some_and(|relay| !relay.step(ends)) {
-                relay = None;
+            if let Some(over) = relay.take_if(|relay| !relay.step(ends)) {
+                over.lost.iter().for_each(&mut *warn);
             }
         }
         Ok(status.unwrap_or(0))

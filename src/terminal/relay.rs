@@ -11,7 +11,7 @@ use rustix::termios::{
     OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::plan::process::Terminal;
 use crate::sys::stdio::{stdin, stdout};
 
@@ -34,6 +34,8 @@ pub struct Relay {
     output: Buffer,
     input_open: bool,
     output_open: bool,
+    /// Why not all that the container printed came out.
+    pub lost: Option<Error>,
 }
 
 impl Relay {
@@ -46,6 +48,7 @@ impl Relay {
             output: Buffer::new(),
             input_open: true,
             output_open: true,
+            lost: None,
         };
         let flags = fcntl_getfl(&relay.master).context("fcntl", "terminal")?;
         fcntl_setfl(&relay.master, flags | OFlags::NONBLOCK).context("fcntl", "terminal")?;
@@ -87,16 +90,26 @@ impl Relay {
         let [master, input, output] = ready;
         let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
         if self.input_open && self.input.has_room() && input.intersects(readable) {
-            self.input_open = self.input.fill(stdin());
+            self.input_open = self.input.fill(stdin()).unwrap_or(false);
         }
         if !self.input.is_empty() && master.contains(PollFlags::OUT) {
-            self.input.drain(self.master.as_fd());
+            let _ = self.input.drain(self.master.as_fd());
         }
         if self.output_open && self.output.has_room() && master.intersects(readable) {
-            self.output_open = self.output.fill(self.master.as_fd());
+            self.output_open = self.output.fill(self.master.as_fd()).unwrap_or_else(|errno| {
+                // That is how a terminal says that its other side is closed.
+                if errno != Errno::IO {
+                    self.lost = Some(Error::system("read", "terminal", errno));
+                }
+                false
+            });
         }
         if !self.output.is_empty() && output.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
-            self.output.drain(stdout());
+            match self.output.drain(stdout()) {
+                // Who read it has had enough.
+                Ok(()) | Err(Errno::PIPE) => {}
+                Err(errno) => self.lost = Some(Error::system("write", "standard output", errno)),
+            }
         }
         self.output_open || !self.output.is_empty()
     }
@@ -130,25 +143,28 @@ impl Buffer {
         self.is_empty()
     }
 
-    /// Reads into the empty buffer. False at the end; a terminal whose other side is closed says EIO.
-    fn fill(&mut self, from: BorrowedFd<'_>) -> bool {
+    /// Reads into the empty buffer. False at the end.
+    fn fill(&mut self, from: BorrowedFd<'_>) -> rustix::io::Result<bool> {
         match rustix::io::read(from, &mut self.bytes) {
-            Ok(0) => false,
             Ok(read) => {
                 (self.start, self.end) = (0, read);
-                true
+                Ok(read > 0)
             }
-            Err(Errno::AGAIN | Errno::INTR) => true,
-            Err(_) => false,
+            Err(Errno::AGAIN | Errno::INTR) => Ok(true),
+            Err(errno) => Err(errno),
         }
     }
 
     /// Writes what it can. What nobody takes any more is dropped.
-    fn drain(&mut self, to: BorrowedFd<'_>) {
+    fn drain(&mut self, to: BorrowedFd<'_>) -> rustix::io::Result<()> {
         match rustix::io::write(to, self.bytes.get(self.start..self.end).unwrap_or(&[])) {
             Ok(written) => self.start += written,
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => self.start = self.end,
+            Err(errno) => {
+                self.start = self.end;
+                return Err(errno);
+            }
         }
+        Ok(())
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::facts::Facts;
-use minirunc_tests::not_for;
 use minirunc_tests::runtime::{check, patience};
+use minirunc_tests::{not_for, only_ours};
 use serde_json::json;
 
 /// A terminal on the host, with a runtime in its foreground.
@@ -244,5 +244,19 @@ fn a_terminal_for_a_detached_run_needs_a_console_socket() {
     bundle
         .run_with(&["--detach"])
         .refused(&["cannot allocate tty if runc will detach without setting console socket"]);
+    bundle.nothing_left();
+}
+
+#[test]
+fn output_that_finds_no_room_is_told() {
+    only_ours!("others lose it without a word");
+    let bundle = bundle(&["label here"]);
+    bundle.write();
+    let mut command = bundle.run_command(&[]);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    let out = command.output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    assert!(said.contains("warning: write standard output: ENOSPC"), "{said}");
     bundle.nothing_left();
 }
