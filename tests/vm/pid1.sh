@@ -4,11 +4,11 @@
 #   sh tests/vm/pid1.sh [NAME...]      these tests, or all
 #
 # One busybox serves all containers and the machine's own shell. The archive is what the README's page builds, and must stay below
-# 1 MB; what belongs to the kernel (modules) comes in an archive of its own. About seven seconds a boot.
+# 1,000,000 bytes; what belongs to the kernel (modules) comes in an archive of its own. About seven seconds a boot.
 cd "$(dirname "$0")/../.." && . tests/env.sh && . tests/vm/kernel.sh
 
 PATIENCE=${VM_PATIENCE:-300}
-LIMIT=1048576
+LIMIT=1000000
 passed=0 failed=0
 
 # bundle NAME ARGS [SED]: a bundle in the archive whose root is /rootfs, with a change to its configuration.
@@ -30,7 +30,10 @@ archive() {
     rm -rf "$guest" && mkdir -p "$guest/bin" "$guest/rootfs/bin"
     cp "$BUILT" "$guest/init"
     need busybox busybox-static || die 'busybox-static cannot be had'
-    cp "$(command -v busybox)" "$guest/bin/busybox"
+    need objcopy binutils || die 'objcopy cannot be had'
+    # C unwinds nothing: of the tables for it only their end, four bytes of zeros, is kept.
+    head -c 4 /dev/zero >"$guest/end"
+    objcopy --update-section ".eh_frame=$guest/end" "$(command -v busybox)" "$guest/bin/busybox" && rm "$guest/end"
     # A hard link, so that the archive holds one.
     ln "$guest/bin/busybox" "$guest/rootfs/bin/busybox"
     for name in cat grep hostname id ip mkdir mount nc poweroff sh sleep wc; do
