@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::{Cgroups, Hierarchy, Mode, device};
 use crate::error::{Context, Error, Result};
 use crate::limits;
+use crate::plan::process::Capabilities;
 use crate::plan::{Plan, kind};
 use crate::sys::fd::{read_at, write_at};
 use crate::text::{PathBuf, shown};
@@ -26,6 +27,9 @@ const LIMITS: [(u16, &str); 11] = [
     (kind::RDMA, "rdma"),
     (kind::UNIFIED, "unified"),
 ];
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAP_MKNOD: u64 = 1 << 27;
 
 /// What became of one hierarchy's directory.
 enum Made {
@@ -80,13 +84,24 @@ impl Cgroups {
             }
         }
         if self.mode == Mode::None {
+            if let Some(field) = limited(plan)? {
+                return Err(without(field));
+            }
             // An image may hold device nodes, and to the host's root they are open.
-            let devices = !rootless && device::denies(plan)?;
-            if let Some(field) = limited(plan)?.or(devices.then_some("devices")) {
-                return Err(super::set::impossible(field, "no cgroup filesystem is mounted"));
+            self.nodev = !rootless && device::denies(plan)?;
+            if self.nodev && !device::mounts_can_keep(plan)? {
+                return Err(without("devices"));
             }
         }
-        Ok(())
+        self.admit(plan)
+    }
+
+    /// Where nothing but mounts without devices (SETUP asks init for them) keeps a container to its device rules: refuses a process, the
+    /// first one or that of an `exec`, that might make a node or mount what holds one.
+    pub fn admit(&self, plan: &Plan<'_>) -> Result<()> {
+        let held = plan.one::<Capabilities>()?.unwrap_or_default();
+        let held = held.bounding | held.effective | held.permitted | held.inheritable | held.ambient;
+        if self.nodev && held & (CAP_MKNOD | CAP_SYS_ADMIN) != 0 { Err(without("devices")) } else { Ok(()) }
     }
 
     fn create_v1(&mut self, plan: &Plan<'_>) -> Result<()> {
@@ -257,6 +272,10 @@ impl Cgroups {
         }
         Ok(())
     }
+}
+
+fn without(field: &str) -> Error {
+    super::set::impossible(field, "no cgroup filesystem is mounted")
 }
 
 /// The first kind of limit that the plan asks for.

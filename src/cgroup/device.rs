@@ -8,7 +8,7 @@ use core::fmt::Write;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::Plan;
-use crate::plan::device::{DeviceRule, MKNOD, READ, WRITE};
+use crate::plan::device::{Device, DeviceRule, MKNOD, READ, WRITE};
 
 use super::set::{Text, text};
 
@@ -234,6 +234,20 @@ pub(super) fn denies(plan: &Plan<'_>) -> Result<bool> {
         denies = !rule.allow || denies && !Rule::new(&rule).is_total();
     }
     Ok(denies)
+}
+
+/// Whether mounts without devices keep to the rules, too: they are the container's own, and what nodes are made for it are only those that
+/// every list of rules allows at its end (`plan::translate`): null, zero, full, random, urandom; tty.
+pub(super) fn mounts_can_keep(plan: &Plan<'_>) -> Result<bool> {
+    const MEMORY: u32 = 1 << 3 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9;
+    for device in plan.each::<Device<'_>>() {
+        let Device { file_type, major, minor, .. } = device?;
+        let common = major == 1 && minor < u32::BITS && MEMORY >> minor & 1 == 1 || major == 5 && minor == 0;
+        if !common || file_type != libc::S_IFCHR {
+            return Ok(false);
+        }
+    }
+    plan.makes(libc::CLONE_NEWNS)
 }
 
 /// The program for the plan's rules; none when all is allowed.

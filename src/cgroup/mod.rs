@@ -35,7 +35,7 @@ use rustix::fs::{CWD, Mode as Permissions, OFlags, open};
 use crate::error::{Context, Error, Result};
 use crate::limits;
 use crate::plan::namespace::Hierarchy as Noun;
-use crate::plan::{Noun as _, Plan};
+use crate::plan::{Noun as _, Plan, kind};
 use crate::sys::fd::{read_at, write_at};
 use crate::sys::memory;
 use crate::text::{PathBuf, short};
@@ -60,6 +60,8 @@ pub struct Cgroups {
     path: Span,
     hierarchies: heapless::Vec<Hierarchy, { limits::HIERARCHIES }>,
     names: Names,
+    /// Device rules are kept by mounts instead: see [`Cgroups::admit`].
+    nodev: bool,
 }
 
 /// One mounted hierarchy.
@@ -128,6 +130,7 @@ impl Cgroups {
             path: Span::default(),
             hierarchies: heapless::Vec::new(),
             names: Names::default(),
+            nodev: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl Cgroups {
     /// What [`Cgroups::emit`] wrote, in a later process. Nothing is opened.
     pub fn restore(setup: &Plan<'_>) -> Result<Self> {
         let mut cgroups = Self::none();
+        cgroups.nodev = setup.has(kind::NODEV)?;
         for noun in setup.each::<Noun>() {
             let noun = noun?;
             // The root of a hierarchy is nobody's container: a kill there would end the machine.
@@ -160,6 +164,9 @@ impl Cgroups {
             let controllers = self.names.get(hierarchy.controllers);
             let mountpoint = self.names.get(hierarchy.mountpoint);
             Noun { controllers, path: self.path(), mountpoint, made: hierarchy.made }.emit(writer);
+        }
+        if self.nodev {
+            writer.flag(kind::NODEV);
         }
     }
 

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::AsFd;
-use rustix::fs::{self, CWD, FileType, Mode, OFlags};
+use rustix::fs::{self, Access, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
@@ -114,7 +114,8 @@ fn rewrite<'a>(
     // A list may be written three times, a profile once.
     let memory = sys::memory::anonymous(4 * limits::CONFIG + FRAME).context("mmap", NAME)?;
     let mut out = Rewriter::new(written, memory);
-    form::rewrite(written, &Request { id, owner, profile }, &mut out, warn)?;
+    let no_cgroups = fs::access(c"/proc/self/ns/cgroup", Access::EXISTS) == Err(Errno::NOENT);
+    form::rewrite(written, &Request { id, owner, no_cgroups, profile }, &mut out, warn)?;
     out.finish(NAME)
 }
 

@@ -88,6 +88,7 @@ impl<'a> Container<'a> {
         trace::mark(trace::TRANSLATED);
         // The container's own plan has been asked for all that is in it.
         let stored = core::mem::replace(&mut container.plan, Plan::new(parse(message)?));
+        container.cgroups.as_ref().map_or(Ok(()), |cgroups| cgroups.admit(&container.plan))?;
         let sockets = sockets(&container.plan, order.foreground, order.sockets)?;
         let joined = container.join(&init, child, &stored, order, message, warn);
         match joined.and_then(|()| container.present(sockets, order.pid_file)) {

@@ -70,7 +70,7 @@ const KEYS: &str = "hostname rootfs cmd env working_dir resources namespaces mou
                     image user read_only terminal userns";
 
 /// Namespaces without being asked, but for the network's.
-const NAMESPACES: &str = r#"{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"cgroup"}"#;
+const NAMESPACES: &str = r#"{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}"#;
 
 /// What the form does not say.
 #[derive(Default)]
@@ -79,6 +79,8 @@ pub struct Request<'a> {
     pub id: Option<&'a CStr>,
     /// User and group of an ordinary user, whose container has to be in a user namespace with these alone.
     pub owner: Option<(u32, u32)>,
+    /// This kernel has no cgroup namespaces: nobody has asked for one.
+    pub no_cgroups: bool,
     /// What `seccomp_profile` names.
     pub profile: Option<&'a Document<'a>>,
 }
@@ -244,6 +246,9 @@ impl<'a> Rewriting<'_, '_, 'a> {
         let mut mounts = !list.is_present();
         if mounts {
             self.out.text(NAMESPACES);
+            if !self.request.no_cgroups {
+                self.out.text(r#",{"type":"cgroup"}"#);
+            }
             before = ",";
         }
         for node in list.list()? {

@@ -14,7 +14,7 @@ fn rewritten(
     let document = Document::parse("config.json", text.as_bytes())?;
     let mut out = Rewriter::new(&document, &mut memory);
     let mut warnings = Vec::new();
-    let request = Request { id: request.id, owner: request.owner, profile: None };
+    let request = Request { id: request.id, owner: request.owner, ..Request::default() };
     rewrite(&document, &request, &mut out, &mut |warning| warnings.push(warning.to_string()))?;
     let (text, origins) = out.finish("config.json")?;
     let oci = Document::rewritten("config.json", text, &origins)?;
@@ -28,7 +28,9 @@ fn every_hole_is_filled_or_closed() {
         "terminal":true,"userns":true,"mounts":[{"destination":"/x"}],"network":"bridge,name=b","capabilities":[],
         "resources":{"memory":{},"cpu":{},"pids":{},"blkio":{}},"namespaces":[{"type":"mnt"},{"type":"net","path":"/n"}]}"#;
     for text in [r#"{"rootfs":"r","cmd":[]}"#, r#"{"image":"i","cmd":[]}"#, whole] {
-        for request in [Request::default(), Request { id: Some(c"id"), owner: Some((5, 6)), profile: None }] {
+        for request in
+            [Request::default(), Request { id: Some(c"id"), owner: Some((5, 6)), ..Request::default() }]
+        {
             let (oci, warnings) = rewritten(text, &request, &|_| Ok(())).unwrap();
             assert!(warnings.is_empty() && !oci.contains(['<', '>', '|']), "{warnings:?} {oci}");
         }

@@ -56,7 +56,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
             setup.u32(kind::OVERLAY_FD)?.and_then(|index| fds.take(index as usize)).map(descriptor::adopt)
         }
     };
-    let root = rootfs::isolate(&plan, overlay)?;
+    let root = rootfs::isolate(&plan, overlay, setup.has(kind::NODEV)?)?;
     trace::mark(trace::ROOT);
     // What only the runtime can prepare; in our mounts, which have to be our own first.
     let asks = setup.has(kind::ASK_MOUNTS)?;

@@ -115,6 +115,7 @@ pub mod kind {
     pub const RESCTRL: u16 = 112;
     pub const OVERLAY_FD: u16 = 115;
     pub const OVERLAY_PLACE: u16 = 116;
+    pub const NODEV: u16 = 117;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

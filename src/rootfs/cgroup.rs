@@ -21,7 +21,7 @@ const PLAIN: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUN
 
 /// One mount entry.
 pub fn mount(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()> {
-    let (place, _) = place(root, mount, None, false)?;
+    let place = place(root, mount, None, false);
     let (mut v1, mut unified) = (false, None);
     for hierarchy in setup.each::<Hierarchy<'_>>() {
         let hierarchy = hierarchy?;
@@ -31,10 +31,14 @@ pub fn mount(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()>
         }
     }
     match (unified, v1 && mount.fstype != Some(c"cgroup2")) {
-        (_, true) => all(root, mount, setup, &place),
-        (Some(unified), false) => attach(&one(root, mount, &unified)?, mount, &place),
-        // Without cgroups there is nothing to show, and the host's are not ours to show.
-        (None, false) => attach(&super::mask::nowhere(mount.destination, root.label)?, mount, &place),
+        (_, true) => all(root, mount, setup, &place?.0),
+        (Some(unified), false) => attach(&one(root, mount, &unified)?, mount, &place?.0),
+        // Without cgroups there is nothing to show, and the host's are not ours to show. A kernel that has none has no place for them in
+        // its sysfs either, where nobody can make one.
+        (None, false) => match place {
+            Err(error) if matches!(error.errno(), Some(Errno::PERM | Errno::ROFS)) => Ok(()),
+            place => attach(&super::mask::nowhere(mount.destination, root.label)?, mount, &place?.0),
+        },
     }
 }
 

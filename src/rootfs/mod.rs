@@ -38,6 +38,8 @@ pub struct Root<'a> {
     namespaces: u32,
     /// `linux.mountLabel`: the SELinux context of whatever is on a filesystem made for the container.
     label: Option<&'a CStr>,
+    /// No cgroup keeps the container from devices: no mount but those that are filled here may have any.
+    nodev: bool,
 }
 
 impl Root<'_> {

@@ -100,6 +100,7 @@ fn one(
     if mount.copy_up && !made {
         copy::tree(&place, &tree).map_err(|error| error.within("tmpcopyup"))?;
     }
+    close(root, &tree, mount)?;
     attach(&tree, mount, &place)?;
     // /dev waits longer, for its devices (see `seal`).
     if late(mount) && !is_device_directory(mount.destination) {
@@ -153,6 +154,7 @@ fn whole(root: &Root<'_>, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     let tree = resolve::open(root.as_fd(), mount.destination, OFlags::empty(), ResolveFlags::empty())
         .context("openat2", &at)?;
     attributes(&tree, mount, 0)?;
+    close(root, &tree, mount)?;
     propagation(&tree, mount)
 }
 
@@ -184,7 +186,18 @@ fn bind(root: &Root<'_>, mount: &Mount<'_>, lent: Lent<'_>) -> Result<()> {
         }
         done => done?,
     }
+    close(root, &tree, mount)?;
     attach(&tree, mount, &place)
+}
+
+/// Takes from a mount the devices on it, if nothing else does. Only where nodes are made here, and those of a devpts, stay open.
+fn close(root: &Root<'_>, tree: &OwnedFd, mount: &Mount<'_>) -> Result<()> {
+    let filled = matches!(mount.fstype.map(CStr::to_bytes), Some(b"tmpfs" | b"devpts"));
+    if !root.nodev || filled && mount.bind == NO_BIND && !mount.remount && !mount.copy_up {
+        return Ok(());
+    }
+    let closed = Attributes::new(libc::MOUNT_ATTR_NODEV, 0);
+    call::set_attributes(tree, Reach::Tree, &closed, mount.destination)
 }
 
 /// What a bind mount loses without a word: as soon as one flag is named, set or cleared, the flags of the mount are those that
@@ -230,6 +243,7 @@ fn remount(root: &Root<'_>, mount: &Mount<'_>) -> Result<()> {
         filesystem.reconfigure()?;
     }
     attributes(&place, mount, 0)?;
+    close(root, &place, mount)?;
     propagation(&place, mount)
 }
 

@@ -23,14 +23,15 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 
 /// Cuts our copy of the host's mounts off from the host's, as `linux.rootfsPropagation` has it, and makes the
 /// container's root a mount of its own, or an `overlay` in its place.
-pub fn isolate<'a>(plan: &Plan<'a>, overlay: Option<OwnedFd>) -> Result<Root<'a>> {
+pub fn isolate<'a>(plan: &Plan<'a>, overlay: Option<OwnedFd>, nodev: bool) -> Result<Root<'a>> {
     let root = config(plan)?;
     let mut namespaces = 0;
     for namespace in plan.each::<Namespace<'_>>() {
         namespaces |= namespace?.flag;
     }
     let path = call::open(CWD, root.path, DIRECTORY)?;
-    let mut root_of_container = Root { directory: path, namespaces, label: plan.string(kind::MOUNT_LABEL)? };
+    let label = plan.string(kind::MOUNT_LABEL)?;
+    let mut root_of_container = Root { directory: path, namespaces, label, nodev };
     let ours = root_of_container.owns(libc::CLONE_NEWNS);
     if ours {
         let host = call::open(CWD, c"/", DIRECTORY)?;
@@ -46,6 +47,9 @@ pub fn isolate<'a>(plan: &Plan<'a>, overlay: Option<OwnedFd>) -> Result<Root<'a>
         Some(overlay) => overlay,
         None => call::copy(&root_of_container.directory, Reach::Tree, root.path)?,
     };
+    if nodev {
+        call::set_attributes(&tree, Reach::Tree, &Attributes::new(libc::MOUNT_ATTR_NODEV, 0), root.path)?;
+    }
     call::attach(&tree, &root_of_container.directory, root.path)?;
     if !ours {
         // The host's namespace gets this tree, which is its to unmount, and nobody else what is mounted in it.

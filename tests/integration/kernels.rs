@@ -282,8 +282,6 @@ fn without_cgroups_a_container_without_limits_runs() {
 fn without_cgroups_a_limit_is_refused_by_name() {
     only_ours!("the words are ours");
     for (resource, limit) in [
-        // Not even these, or an image's device nodes would be open.
-        ("devices", json!([{"allow": false, "access": "rwm"}])),
         ("memory", json!({"limit": 64 << 20})),
         ("pids", json!({"limit": 10})),
         ("cpu", json!({"shares": 100})),
@@ -296,4 +294,168 @@ fn without_cgroups_a_limit_is_refused_by_name() {
         out.refused(&[&format!("linux.resources.{resource}: no cgroup filesystem is mounted")]);
         bundle.nothing_left();
     }
+}
+
+/// What a kernel without cgroups does not have, beyond their filesystems.
+const NO_CGROUPS: &[Lacks] = &[
+    Lacks::File("/proc/self/cgroup", libc::ENOENT),
+    Lacks::File("/proc/self/ns/cgroup", libc::ENOENT),
+    Lacks::File("/sys/fs/cgroup", libc::ENOENT),
+    // Nobody can make it in sysfs.
+    Lacks::File("cgroup", libc::EPERM),
+    Lacks::Filesystem("cgroup"),
+    Lacks::Filesystem("cgroup2"),
+    Lacks::Call(libc::SYS_clone3),
+    Lacks::Flags(libc::SYS_unshare, 0, libc::CLONE_NEWCGROUP as u32),
+];
+
+/// Behind a kernel without cgroups.
+fn on_none(bundle: &Bundle, arguments: &[&str]) -> minirunc_tests::runtime::Output {
+    let mut command = bundle.command(arguments);
+    command.current_dir(&bundle.dir);
+    without_cgroups(&mut command);
+    lacking(&mut command, NO_CGROUPS);
+    bundle.start(command).finish()
+}
+
+#[test]
+fn a_kernel_without_cgroups_lives_the_whole_life() {
+    only_ours!("the oracles need cgroups");
+    let mut bundle = Bundle::new().ask(&["sleep 60000"]);
+    bundle.drop_namespace("cgroup");
+    bundle.write();
+    let (dir, id) = (bundle.dir.to_str().unwrap(), bundle.id.as_str());
+    on_none(&bundle, &["create", "--bundle", dir, id]).ok();
+    on_none(&bundle, &["start", id]).ok();
+    let facts = on_none(&bundle, &["exec", id, "/probe", "read /proc/self/cgroup", "stat /dev/null"]).facts();
+    assert_eq!(&facts["stat /dev/null"], "chr 0666 0:0 1:3");
+    on_none(&bundle, &["pause", id]).refused(&["cgroup"]);
+    on_none(&bundle, &["ps", id]).ok();
+    on_none(&bundle, &["kill", id, "KILL"]).ok();
+    on_none(&bundle, &["delete", "--force", id]).ok();
+    bundle.nothing_left();
+}
+
+#[test]
+fn without_a_bundle_no_cgroups_are_needed_unless_a_limit_is_asked_for() {
+    only_ours!("no other runtime runs without a bundle");
+    let overlay = std::fs::read_to_string("/proc/filesystems").unwrap().contains("\toverlay\n");
+    let bundle = Bundle::new();
+    let questions = ["/probe", "write /dev/null x"];
+    for root in ["--rootfs", "--image"].iter().filter(|root| overlay || **root == "--rootfs") {
+        let mut arguments = vec!["run", "--id", &bundle.id, root, "rootfs"];
+        arguments.extend(questions);
+        let facts = on_none(&bundle, &arguments).facts();
+        assert_eq!(&facts["write /dev/null x"], "ok");
+        let arguments = ["run", "--id", &bundle.id, root, "rootfs", "--memory", "64m", "/probe"];
+        on_none(&bundle, &arguments).refused(&["memory: no cgroup filesystem is mounted"]);
+    }
+    bundle.nothing_left();
+}
+
+/// A node that the default rules do not allow, /dev/kmsg's.
+fn node(at: &std::path::Path) {
+    let made = Command::new("mknod").arg(at).args(["c", "1", "11"]).status();
+    assert!(made.unwrap().success(), "mknod {at:?}");
+}
+
+/// Without: `close` in rootfs/mount.rs, or what `isolate` does to the root.
+#[test]
+fn without_cgroups_the_devices_of_images_and_volumes_stay_closed() {
+    only_ours!("the oracles need cgroups");
+    let mut bundle = Bundle::new();
+    bundle.add_mount(json!({"destination": "/mnt", "type": "bind", "source": bundle.path("volume"),
+        "options": ["rbind", "dev"]}));
+    bundle
+        .add_mount(json!({"destination": "/tmp", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}));
+    bundle.add_mount(json!({"destination": "/data", "type": "bind", "source": bundle.path("rootfs/data"),
+        "options": ["bind"]}));
+    bundle.add_mount(json!({"destination": "/data", "options": ["remount", "dev"]}));
+    bundle.drop_namespace("cgroup");
+    let bundle = bundle.ask(&[
+        "open /etc/node",
+        "open /mnt/node",
+        "open /tmp/node",
+        "open /data/node",
+        "open /dev/zero",
+        "open /dev/ptmx",
+        "mknod /dev/shm/node c 1 11",
+    ]);
+    std::fs::create_dir(bundle.path("volume")).unwrap();
+    for place in ["rootfs/etc/node", "volume/node", "rootfs/tmp/node", "rootfs/data/node"] {
+        node(&bundle.dir.join(place));
+    }
+    bundle.write();
+    let run = ["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id];
+    let facts = on_none(&bundle, &run).facts();
+    for place in ["/etc", "/mnt", "/tmp", "/data"] {
+        assert_eq!(&facts[&*format!("open {place}/node")], "!EACCES", "{place}");
+    }
+    assert_eq!((&facts["open /dev/zero"], &facts["open /dev/ptmx"]), ("ok", "ok"));
+    assert_eq!(&facts["mknod /dev/shm/node c 1 11"], "!EPERM");
+    bundle.nothing_left();
+}
+
+#[test]
+fn without_cgroups_who_could_get_around_that_is_refused() {
+    only_ours!("the oracles need cgroups");
+    let mut bundle = Bundle::new().ask(&["sleep 60000"]);
+    bundle.drop_namespace("cgroup");
+    bundle.write();
+    let (dir, id) = (bundle.dir.to_str().unwrap(), bundle.id.as_str());
+    on_none(&bundle, &["run", "--detach", "--bundle", dir, id]).ok();
+    let words = ["linux.resources.devices: no cgroup filesystem is mounted"];
+    for capability in ["CAP_MKNOD", "CAP_SYS_ADMIN"] {
+        on_none(&bundle, &["exec", "--cap", capability, id, "/probe"]).ended(255).says(words[0]);
+    }
+    on_none(&bundle, &["delete", "--force", id]).ok();
+
+    for (pointer, value) in [
+        ("/process/capabilities/bounding", json!(["CAP_MKNOD"])),
+        ("/process/capabilities/permitted", json!(["CAP_SYS_ADMIN"])),
+        ("/linux/devices", json!([{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}])),
+    ] {
+        let mut bundle = Bundle::with(|config| {
+            config["linux"]["devices"] = json!([]);
+            *config.pointer_mut(pointer).unwrap() = value;
+        });
+        bundle.drop_namespace("cgroup");
+        bundle.write();
+        on_none(&bundle, &["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]).refused(&words);
+        bundle.nothing_left();
+    }
+}
+
+#[test]
+fn a_kernel_without_user_namespaces_runs_what_needs_none_and_names_them_else() {
+    only_ours!("the words are ours");
+    let lacks = &[
+        Lacks::File("/proc/self/ns/user", libc::ENOENT),
+        Lacks::Call(libc::SYS_clone3),
+        Lacks::Flags(libc::SYS_clone, 0, libc::CLONE_NEWUSER as u32),
+        Lacks::Flags(libc::SYS_unshare, 0, libc::CLONE_NEWUSER as u32),
+    ];
+    let bundle = Bundle::new().ask(QUESTIONS);
+    isolated(&run_without(&bundle, lacks).facts(), &bundle);
+    let mut command =
+        bundle.command(&["run", "--id", &bundle.id, "--rootfs", "rootfs", "--userns", "/probe"]);
+    command.current_dir(&bundle.dir);
+    lacking(&mut command, lacks);
+    let out = bundle.start(command).finish();
+    out.refused(&["unshare user namespace: EINVAL", "this kernel has no such namespaces"]);
+    bundle.nothing_left();
+}
+
+/// seccomp(2) may be there for its strict mode alone.
+#[test]
+fn a_profile_without_filters_in_the_kernel_is_refused_by_name() {
+    only_ours!("the words are ours");
+    let bundle = Bundle::with(|config| {
+        config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["chmod"], "action": "SCMP_ACT_ERRNO"}]});
+    });
+    let filters = libc::SECCOMP_SET_MODE_FILTER;
+    run_without(&bundle, &[Lacks::Flags(libc::SYS_seccomp, 0, filters)])
+        .refused(&["seccomp linux.seccomp: EINVAL"]);
+    bundle.nothing_left();
 }

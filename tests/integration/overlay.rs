@@ -6,6 +6,7 @@ use std::path::Path;
 
 use minirunc_tests::bundle::{Bundle, mode};
 use minirunc_tests::facts::MOUNTINFO;
+use minirunc_tests::kernel::{Lacks, lacking};
 use minirunc_tests::{host, only_ours, skip};
 
 use crate::bare::{layer, run};
@@ -258,11 +259,11 @@ fn a_dry_run_of_layers_shows_the_plan_and_makes_nothing() {
 #[test]
 fn a_kernel_without_overlayfs_is_told_by_name() {
     only_ours!("no other runtime runs without a bundle");
-    if fs::read_to_string("/proc/filesystems").unwrap().lines().any(|line| line.ends_with("\toverlay")) {
-        skip!("overlayfs is here");
-    }
     let bundle = Bundle::new();
-    run(&bundle, &["--image", "rootfs", "/probe"])
-        .refused(&["fsopen / (overlay): ENODEV", "no such filesystem"]);
+    let mut command = bundle.command(&["run", "--id", &bundle.id, "--image", "rootfs", "/probe"]);
+    command.current_dir(&bundle.dir);
+    lacking(&mut command, &[Lacks::Filesystem("overlay")]);
+    let out = bundle.start(command).finish();
+    out.refused(&["fsopen / (overlay): ENODEV", "no such filesystem"]);
     bundle.nothing_left();
 }

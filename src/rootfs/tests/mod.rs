@@ -150,7 +150,7 @@ fn build<T: Send>(
             let flags = wish.namespaces & (libc::CLONE_NEWNS | libc::CLONE_NEWCGROUP) | libc::CLONE_FS;
             unshare(flags);
             rustix::process::umask(rustix::fs::Mode::empty());
-            let root = isolate(&plan, None)?;
+            let root = isolate(&plan, None, false)?;
             mounts(&root, &plan, &setup, &mut || Ok(None))?;
             devices(&root, &plan)?;
             if until == Until::Devices {

@@ -104,7 +104,7 @@ pub fn form(text: &[u8]) {
     let mut memory = vec![0; 4 * text.len() + (16 << 10)];
     let mut out = Rewriter::new(&written, &mut memory);
     let owner = (text.len() % 2 == 1).then_some((1000, 1000));
-    let request = form::Request { id: Some(c"c1"), owner, profile: Some(&profile) };
+    let request = form::Request { id: Some(c"c1"), owner, profile: Some(&profile), no_cgroups: false };
     let mut warnings = 0;
     let mut warn = |error: &minirunc::error::Error| warnings += error.to_string().len();
     let done = form::rewrite(&written, &request, &mut out, &mut warn);
