@@ -147,7 +147,7 @@ fn whole(root: &Root<'_>, mount: &Mount<'_>, fstype: &CStr) -> Result<()> {
     let at = shown(mount.destination);
     let (place, _) = place(root, mount, None, false)?;
     rustix::process::fchdir(&place).context("fchdir", &at)?;
-    let flags = rustix::mount::MountFlags::from_bits_retain(mount.superblock as u32);
+    let flags = rustix::mount::MountFlags::from_bits_retain(mount.superblock as _);
     rustix::mount::mount(mount.source.unwrap_or(fstype), c".", fstype, flags, mount.data)
         .context("mount", &at)?;
     // It gives no descriptor of what it mounted, so this one time the path is looked up again.
