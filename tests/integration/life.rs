@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use minirunc_tests::bundle::Bundle;
-use minirunc_tests::runtime::Output;
-use minirunc_tests::{not_for, only_ours};
+use minirunc_tests::runtime::{Output, emulated};
+use minirunc_tests::{not_for, only_ours, skip};
 use serde_json::json;
 
 /// The command line of `create`, with more flags.
@@ -92,6 +92,9 @@ fn a_started_or_stopped_container_cannot_be_started() {
 fn a_container_whose_process_is_about_to_end_is_deleted_without_force() {
     not_for!("runc", "only because it is slow");
     not_for!("crun", "only because it is slow");
+    if emulated() {
+        skip!("so slow is an emulated processor, too");
+    }
     let bundle = Bundle::new().ask(&["sleep 20"]);
     create(&bundle, &[]).ok();
     start(&bundle).ok();

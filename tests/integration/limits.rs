@@ -71,9 +71,19 @@ fn until_there_is_room(command: impl Fn(&Bundle) -> Command, room: impl Fn(&Disk
     0
 }
 
+/// Each command has a clone of the disk's mount in a namespace of its own.
+macro_rules! needs_disk {
+    () => {
+        if host::kernel() < (6, 15) {
+            skip!("a mount that is nowhere cannot be cloned before Linux 6.15");
+        }
+    };
+}
+
 #[test]
 fn a_full_disk_for_the_state_is_told_and_leaves_no_container() {
     only_ours!("what it takes is its own affair");
+    needs_disk!();
     type Room = fn(&Disk, usize) -> usize;
     let commands: [fn(&Bundle) -> Command; 3] =
         [|it| it.run_command(&[]), |it| it.run_command(&["--detach"]), |it| create_command(it, &[])];
@@ -87,6 +97,7 @@ fn a_full_disk_for_the_state_is_told_and_leaves_no_container() {
 #[test]
 fn on_a_full_disk_a_container_is_started_used_and_removed() {
     only_ours!("it writes when it starts");
+    needs_disk!();
     let (bundle, disk) = on_disk(32, 64);
     let bundle = bundle.ask(&["sleep 60000"]);
     bundle.write();
@@ -115,6 +126,7 @@ fn on_a_full_disk_a_container_is_started_used_and_removed() {
 #[test]
 fn a_pid_file_that_does_not_fit_fails_the_run() {
     only_ours!("runc and crun leave what they have begun to write");
+    needs_disk!();
     let (bundle, disk) = on_disk(32, 64);
     let place = bundle.dir.join("full");
     fs::create_dir(&place).unwrap();
@@ -234,7 +246,8 @@ fn with_no_pids_left_exec_is_refused_and_the_container_goes_on() {
         on(&bundle, &["exec", &bundle.id, "/probe", "exit 0"], |command| fence.around(command))
     };
     let enough = from(1, "EAGAIN", attempt, alone);
-    assert!(enough > 1, "{enough}");
+    // On v2 it is born in the container's cgroup, beyond the fence.
+    assert!(enough > 1 || host::v2(), "{enough}");
     // What takes no process goes on.
     fence.set(1);
     let id = &*bundle.id;

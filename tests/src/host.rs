@@ -142,9 +142,10 @@ pub fn processes(session: &BTreeSet<i32>, id: &str, dir: &Path) -> Vec<String> {
 /// Repeats `check` until it gives nothing, for a moment: the kernel takes mounts and cgroups down asynchronously.
 pub fn eventually_nothing<T>(check: impl Fn() -> Vec<T>) -> Vec<T> {
     let start = Instant::now();
+    let patience = Duration::from_secs(if crate::runtime::emulated() { 100 } else { 10 });
     loop {
         let found = check();
-        if found.is_empty() || start.elapsed() > Duration::from_secs(10) {
+        if found.is_empty() || start.elapsed() > patience {
             return found;
         }
         std::thread::sleep(Duration::from_millis(20));

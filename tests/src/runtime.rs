@@ -22,10 +22,15 @@ pub fn patience() -> Duration {
     })
 }
 
+/// Whether this processor is software, and slow.
+pub fn emulated() -> bool {
+    std::env::var_os("EMULATED").is_some()
+}
+
 /// How many rounds of what may need many to show: all, or a tenth where `EMULATED` says that this processor is software
 /// (tests/vm/init): each costs ten times as much there.
 pub fn rounds(all: usize) -> usize {
-    if std::env::var_os("EMULATED").is_some() { all.div_ceil(10) } else { all }
+    if emulated() { all.div_ceil(10) } else { all }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
