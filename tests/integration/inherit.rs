@@ -36,6 +36,18 @@ pub fn close(command: &mut Command, numbers: &'static [i32]) {
     }
 }
 
+/// Root with these groups, and without the right to shed them.
+pub fn keep_groups(command: &mut Command, groups: &'static [u32]) {
+    const CAP_SETGID: libc::c_ulong = 6;
+    // SAFETY: system calls only.
+    unsafe {
+        command.pre_exec(move || {
+            minirunc_tests::runtime::check(libc::setgroups(groups.len(), groups.as_ptr()))?;
+            minirunc_tests::runtime::check(libc::prctl(libc::PR_CAPBSET_DROP, CAP_SETGID, 0, 0, 0))
+        });
+    }
+}
+
 /// Socket activation (sd_listen_fds(3)): LISTEN_PID is the runtime's own pid, known only between fork and exec.
 /// Call it last, since it does the exec.
 pub fn listen(command: &mut Command, count: u32) {

@@ -109,6 +109,16 @@ fn user_and_groups_are_exactly_those_asked_for() {
 }
 
 #[test]
+fn groups_of_the_caller_that_cannot_be_shed_are_a_refusal() {
+    let bundle = Bundle::new();
+    bundle.write();
+    let mut command = bundle.run_command(&[]);
+    inherit::keep_groups(&mut command, &[5]);
+    bundle.start(command).finish().refused(&["setgroups"]);
+    bundle.nothing_left();
+}
+
+#[test]
 fn supplementary_groups_of_the_caller_are_dropped() {
     let facts = Bundle::new().facts();
     assert!(matches!(&facts["groups"], "" | "0"), "groups {}", &facts["groups"]);
