@@ -69,11 +69,7 @@ impl Picture {
 }
 
 fn number(value: f64) -> String {
-    if value == 0.0 || value >= 1.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{}", (value * 1e4).round() / 1e4)
-    }
+    format!("{}", (value * 1e4).round() / 1e4)
 }
 
 /// From values to places.
