@@ -243,7 +243,7 @@ impl Tracee {
         // struct ptrace_syscall_info: op, then (two words on) the number and the six arguments.
         let mut info = [0u64; 11];
         // SAFETY: the kernel writes no more than the size that it is told.
-        if unsafe { libc::ptrace(GET_SYSCALL_INFO, pid, size_of_val(&info), info.as_mut_ptr()) } < 0 {
+        if unsafe { libc::ptrace(GET_SYSCALL_INFO as _, pid, size_of_val(&info), info.as_mut_ptr()) } < 0 {
             // It has been killed meanwhile.
             return;
         }
@@ -421,7 +421,7 @@ static CALLS: &[(i64, &str, usize)] = calls![
     SYS_madvise, SYS_memfd_create 0, SYS_mkdirat 1, SYS_mknodat 1, SYS_mmap, SYS_mount 1, SYS_mount_setattr 1, SYS_move_mount 1,
     SYS_mprotect, SYS_munmap, SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_newfstatat 1, SYS_open_tree 1, SYS_openat 1, SYS_openat2 1,
     SYS_personality, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_pipe2, SYS_pivot_root 0, SYS_ppoll, SYS_prctl, SYS_pread64,
-    SYS_prlimit64, SYS_pwrite64, SYS_read, SYS_readlinkat 1, SYS_recvfrom, SYS_recvmsg, SYS_renameat 1, SYS_renameat2 1,
+    SYS_prlimit64, SYS_pwrite64, SYS_read, SYS_readlinkat 1, SYS_recvfrom, SYS_recvmsg, SYS_renameat2 1,
     SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sched_setaffinity, SYS_sched_setattr, SYS_seccomp, SYS_sendfile,
     SYS_sendmsg, SYS_sendto, SYS_set_mempolicy, SYS_set_tid_address, SYS_setdomainname 0, SYS_setgid, SYS_setgroups, SYS_sethostname 0,
     SYS_setns, SYS_setpriority, SYS_setresgid, SYS_setresuid, SYS_setsid, SYS_setsockopt, SYS_setuid, SYS_signalfd4, SYS_socket,
@@ -432,10 +432,12 @@ static CALLS: &[(i64, &str, usize)] = calls![
 #[cfg(target_arch = "x86_64")]
 static OLD: &[(i64, &str, usize)] = calls![
     SYS_access 0, SYS_arch_prctl, SYS_chmod 0, SYS_chown 0, SYS_dup2, SYS_fork, SYS_lstat 0, SYS_mkdir 0, SYS_open 0, SYS_pipe,
-    SYS_poll, SYS_readlink 0, SYS_rename 0, SYS_rmdir 0, SYS_stat 0, SYS_symlink 0, SYS_unlink 0, SYS_vfork,
+    SYS_poll, SYS_readlink 0, SYS_rename 0, SYS_renameat 1, SYS_rmdir 0, SYS_stat 0, SYS_symlink 0, SYS_unlink 0, SYS_vfork,
 ];
-/// What newer architectures lack.
-#[cfg(not(target_arch = "x86_64"))]
+/// What newer architectures lack, each more than the one before.
+#[cfg(target_arch = "aarch64")]
+static OLD: &[(i64, &str, usize)] = calls![SYS_renameat 1];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 static OLD: &[(i64, &str, usize)] = &[];
 
 fn known(number: i64) -> Option<&'static (i64, &'static str, usize)> {
