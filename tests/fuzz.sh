@@ -22,9 +22,10 @@ export BUILT_TARGETS
 cd target/fuzz
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I '{}' sh -c '
     mkdir -p "corpus/$1" "found/$1" "seeds/$1"
-    dictionary=seeds/$1.dict
-    [ -e "$dictionary" ] || dictionary=/dev/null
-    "$BUILT_TARGETS/$1" "corpus/$1" "seeds/$1" -dict="$dictionary" -artifact_prefix="found/$1/" -max_total_time="$SECONDS_EACH" \
+    # One without words of its own has no file of them, and an empty one is refused.
+    dictionary=
+    [ ! -e "seeds/$1.dict" ] || dictionary=-dict=seeds/$1.dict
+    "$BUILT_TARGETS/$1" "corpus/$1" "seeds/$1" $dictionary -artifact_prefix="found/$1/" -max_total_time="$SECONDS_EACH" \
         -max_len=16384 -timeout=25 -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 >"log/$1" 2>&1 || echo FAILED >>"log/$1"' one '{}'
 
 # What libFuzzer said last, by target.
