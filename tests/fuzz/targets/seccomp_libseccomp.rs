@@ -185,8 +185,8 @@ fn theirs(default: u32, narrow: [bool; 2], rules: &[Rule]) -> Machine {
     Machine::new(&code)
 }
 
-/// What i386 has numbers of its own for, most since Linux 4.3 and 5.1, from the first on, and libseccomp calls by negative ones, since they may also come
-/// by socketcall(2) and ipc(2).
+/// What i386 has numbers of its own for, most since Linux 4.3 and 5.1, from the first on, and libseccomp calls by negative ones, since they
+/// may also come by socketcall(2) and ipc(2).
 const DIRECT: [(u32, &str); 4] = [
     (337, "recvmmsg"),
     (345, "sendmmsg"),
@@ -196,18 +196,26 @@ const DIRECT: [(u32, &str); 4] = [
     ),
     (393, "semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl"),
 ];
+const SOCKETCALL: u32 = 102;
+const IPC: u32 = 117;
 
-/// The highest number that an architecture has in the profile. (runc does not count the direct ones.)
+/// The number by which i386 has such a call.
+fn direct(name: &[u8]) -> u32 {
+    let of = |&(first, names): &(u32, &str)| {
+        names.split(' ').position(|it| it.as_bytes() == name).map(|nth| first + nth as u32)
+    };
+    let by = if [b"sem", b"msg", b"shm"].iter().any(|it| name.starts_with(*it)) { IPC } else { SOCKETCALL };
+    DIRECT.iter().find_map(of).unwrap_or(by)
+}
+
+/// The highest number that an architecture has in the profile. (runc does not count those that libseccomp has no positive one for.)
 fn last(arch: u32, rules: &[Rule]) -> u32 {
-    let number = |name: &CString| {
-        let is_it = |(nth, it): (usize, &str)| (it.as_bytes() == name.to_bytes()).then_some(nth as u32);
-        let direct =
-            |&(first, names): &(u32, &str)| names.split(' ').enumerate().find_map(is_it).map(|nth| first + nth);
-        // SAFETY: a terminated string; what the architecture lacks has a negative number.
-        match unsafe { seccomp_syscall_resolve_name_arch(arch, name.as_ptr()) } {
-            ..0 if arch == X86 => DIRECT.iter().find_map(direct).unwrap_or(0),
-            number => number.max(0) as u32,
+    // SAFETY: a terminated string; what the architecture lacks has a negative number.
+    let number = |name: &CString| match unsafe { seccomp_syscall_resolve_name_arch(arch, name.as_ptr()) } {
+        ..0 if arch == X86 && MULTIPLEXED.split(' ').any(|it| it.as_bytes() == name.to_bytes()) => {
+            direct(name.to_bytes())
         }
+        number => number.max(0) as u32,
     };
     rules.iter().flat_map(|rule| &rule.calls).map(number).max().unwrap_or(0)
 }
