@@ -32,6 +32,8 @@ const OPTIONAL: &[(&str, i64)] = &[
     ("pidfd_getfd", libc::SYS_pidfd_getfd),
     ("pidfd_open", libc::SYS_pidfd_open),
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+    // Younger architectures have no other.
+    #[cfg(not(target_arch = "riscv64"))]
     ("renameat2", libc::SYS_renameat2),
     ("seccomp", libc::SYS_seccomp),
     ("statx", libc::SYS_statx),

@@ -392,13 +392,11 @@ fn a_process_as_ordinary_user_can_reopen_its_stdio() {
 #[test]
 fn personality_linux32_shows_a_32_bit_machine() {
     not_for!("runc", "1.1 has no personality");
-    let bundle = Bundle::with(|c| c["linux"]["personality"] = json!({"domain": "LINUX32"}));
-    let out = bundle.ask(&["personality"]).run();
-    if out.code() == 1 && out.stderr.contains("linux.personality: not supported") {
-        skip!("refused by name: not built yet");
+    if cfg!(target_arch = "riscv64") {
+        skip!("Debian's kernel runs no 32-bit programs there, and execve makes it PER_LINUX again");
     }
-    let facts = out.facts();
-    assert_eq!(&facts["personality"], "8");
+    let bundle = Bundle::with(|c| c["linux"]["personality"] = json!({"domain": "LINUX32"}));
+    assert_eq!(&bundle.ask(&["personality"]).facts()["personality"], "8");
 }
 
 #[test]
