@@ -199,25 +199,34 @@ const DIRECT: [(u32, &str); 4] = [
 const SOCKETCALL: u32 = 102;
 const IPC: u32 = 117;
 
-/// The number by which i386 has such a call.
-fn direct(name: &[u8]) -> u32 {
+/// The numbers by which i386 has such a call: its own or 0, and the one that it shares.
+fn direct(name: &CString) -> Option<[u32; 2]> {
+    let name = name.to_str().ok().filter(|&name| MULTIPLEXED.split(' ').any(|it| it == name))?;
     let of = |&(first, names): &(u32, &str)| {
-        names.split(' ').position(|it| it.as_bytes() == name).map(|nth| first + nth as u32)
+        names.split(' ').position(|it| it == name).map(|nth| first + nth as u32)
     };
-    let by = if [b"sem", b"msg", b"shm"].iter().any(|it| name.starts_with(*it)) { IPC } else { SOCKETCALL };
-    DIRECT.iter().find_map(of).unwrap_or(by)
+    let shared = if ["sem", "msg", "shm"].iter().any(|it| name.starts_with(it)) { IPC } else { SOCKETCALL };
+    Some([DIRECT.iter().find_map(of).unwrap_or(0), shared])
 }
 
-/// The highest number that an architecture has in the profile. (runc does not count those that libseccomp has no positive one for.)
-fn last(arch: u32, rules: &[Rule]) -> u32 {
-    // SAFETY: a terminated string; what the architecture lacks has a negative number.
-    let number = |name: &CString| match unsafe { seccomp_syscall_resolve_name_arch(arch, name.as_ptr()) } {
-        ..0 if arch == X86 && MULTIPLEXED.split(' ').any(|it| it.as_bytes() == name.to_bytes()) => {
-            direct(name.to_bytes())
+/// The highest number that an architecture has in the profile; 0 without one of its own. (runc does not count those that libseccomp has no
+/// positive one for.)
+fn last(arch: u32, rules: &[Rule], default: u32) -> u32 {
+    let (mut own, mut ruled) = (0, 0);
+    for (rule, name) in rules.iter().flat_map(|rule| rule.calls.iter().map(move |name| (rule, name))) {
+        // SAFETY: a terminated string; what the architecture lacks has a negative number.
+        let number = unsafe { seccomp_syscall_resolve_name_arch(arch, name.as_ptr()) };
+        match direct(name) {
+            Some([direct, shared]) if arch == X86 && number < 0 => {
+                own = own.max(direct);
+                if rule.action.1 != default {
+                    ruled = ruled.max(shared);
+                }
+            }
+            _ => own = own.max(number.max(0) as u32),
         }
-        number => number.max(0) as u32,
-    };
-    rules.iter().flat_map(|rule| &rule.calls).map(number).max().unwrap_or(0)
+    }
+    if own == 0 { 0 } else { own.max(ruled) }
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -239,9 +248,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let is_open = ["ALLOW", "LOG", "TRACE"].contains(&default);
     let beyond = |audit, number: u32| {
         let last = match audit {
-            X86_64 if number & X32_BIT == 0 => last(X86_64, &rules),
-            X86_64 if narrow[1] => last(X32, &rules),
-            X86 if narrow[0] => last(X86, &rules),
+            X86_64 if number & X32_BIT == 0 => last(X86_64, &rules, action),
+            X86_64 if narrow[1] => last(X32, &rules, action),
+            X86 if narrow[0] => last(X86, &rules, action),
             _ => 0,
         };
         !is_open && last != 0 && number > last
