@@ -4,7 +4,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{CWD, Mode as Permissions, OFlags, open, statfs};
+use rustix::fs::{CWD, FsWord, Mode as Permissions, OFlags, open, statfs};
 use rustix::io::{Errno, read};
 
 use super::{Cgroups, Mode, Span};
@@ -17,9 +17,14 @@ use crate::wire::cgroupfs::{CgroupMount, lines, memberships};
 const PLACE: &CStr = c"/sys/fs/cgroup";
 const USUAL: &[u8] = PLACE.to_bytes();
 
+/// The type of the file system there; 0: nothing to ask.
+fn there() -> FsWord {
+    statfs(PLACE).map_or(0, |found| found.f_type)
+}
+
 /// Whether there is the unified hierarchy alone.
 pub fn is_unified() -> bool {
-    statfs(PLACE).is_ok_and(|found| found.f_type == libc::CGROUP2_SUPER_MAGIC as _)
+    there() == libc::CGROUP2_SUPER_MAGIC as FsWord
 }
 
 impl Cgroups {
@@ -28,7 +33,7 @@ impl Cgroups {
     #[inline(never)]
     pub fn discover() -> Result<Self> {
         let mut cgroups = Self::none();
-        let there = statfs(PLACE).map_or(0, |found| found.f_type);
+        let there = there();
         if there == libc::CGROUP2_SUPER_MAGIC as _ {
             cgroups.mode = Mode::V2;
             cgroups.add(b"", &[USUAL], 0)?;

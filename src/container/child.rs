@@ -28,18 +28,16 @@ pub struct Child {
 }
 
 impl Child {
-    /// For a container of this plan; there have to be namespaces and priorities in it.
-    pub fn of(plan: &Plan<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<Self> {
-        let boot = boot(plan)?;
+    /// The one that [`Child::tell`] is to tell this.
+    pub fn of(boot: &Boot<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<Self> {
         let flags = if boot.collapsed { boot.namespaces & libc::CLONE_NEWPID as u32 } else { 0 };
         // We would have enough to do meanwhile. But execve(2) looks for an idle processor (sched_exec), may take ours for one between
         // two calls, and what it then runs waits until we sleep.
         Self::spawn(flags | libc::CLONE_VFORK as u32, cgroup, || None)
     }
 
-    /// Has it unshare and join what the plan says.
-    pub fn tell(&mut self, plan: &Plan<'_>) -> Result<()> {
-        let boot = boot(plan)?;
+    /// Has it unshare and join.
+    pub fn tell(&mut self, boot: &Boot<'_>) -> Result<()> {
         if boot.joins().next().is_some() {
             self.exe = None;
         }
@@ -99,7 +97,7 @@ pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// BOOT, from the plan's namespaces.
+/// BOOT, from the plan's namespaces and priorities.
 pub fn boot<'a>(plan: &Plan<'a>) -> Result<Boot<'a>> {
     let mut boot = Boot::default();
     for namespace in plan.each::<namespace::Namespace<'a>>() {

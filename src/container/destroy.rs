@@ -62,21 +62,19 @@ impl<'a> Container<'a> {
             });
         }
         let (plan, rest) = plan::stored(stored, Kind::Plan as u16)?;
-        let mut resctrl = 0;
-        let cgroups = if plan.has(kind::CGROUP_MANAGER_DISABLED)? {
-            None
-        } else if rest.is_empty() {
-            // The runtime was killed before it wrote where they are.
-            let mut cgroups = Cgroups::discover()?;
-            let missing = attr::Error { kind: kind::CGROUPS_PATH, fault: attr::Fault::Missing };
-            cgroups.find(plan.string(kind::CGROUPS_PATH)?.ok_or_else(|| plan::broken(missing))?)?;
-            Some(cgroups)
-        } else {
-            Some(Cgroups::restore(&plan::stored(rest, Kind::Setup as u16)?.0)?)
+        // None: the runtime was killed before it wrote where the cgroups are.
+        let setup = if rest.is_empty() { None } else { Some(plan::stored(rest, Kind::Setup as u16)?.0) };
+        let cgroups = match &setup {
+            _ if plan.has(kind::CGROUP_MANAGER_DISABLED)? => None,
+            Some(setup) => Some(Cgroups::restore(setup)?),
+            None => {
+                let mut cgroups = Cgroups::discover()?;
+                let missing = attr::Error { kind: kind::CGROUPS_PATH, fault: attr::Fault::Missing };
+                cgroups.find(plan.string(kind::CGROUPS_PATH)?.ok_or_else(|| plan::broken(missing))?)?;
+                Some(cgroups)
+            }
         };
-        if !rest.is_empty() {
-            resctrl = plan::stored(rest, Kind::Setup as u16)?.0.u32(kind::RESCTRL)?.unwrap_or(0);
-        }
+        let resctrl = setup.map_or(Ok(None), |setup| setup.u32(kind::RESCTRL))?.unwrap_or(0);
         let identity = Record::load(&entry)?.and_then(|record| record.init);
         let unrecorded = identity.is_none();
         let init = running(identity)?;

@@ -148,12 +148,11 @@ impl<'a> Container<'a> {
         // What takes the host's privileges is given to the child before it can leave them behind: then it has to wait for BOOT.
         let in_user_namespace = stored.namespace(libc::CLONE_NEWUSER)?.is_some();
         let limited = in_user_namespace && self.plan.one::<Rlimit>()?.is_some();
-        let has_priorities = scheduling::has_priorities(&self.plan)?;
         let mut boot = Boot::default();
         let flags = namespaces(stored, init.pid)?;
         // One place of eight.
         let _ = flags == 0 || boot.join(flags, Target::Pidfd(0));
-        boot.collapsed = boot.collapses() && !has_priorities;
+        boot.collapsed = boot.collapses() && !scheduling::has_priorities(&self.plan)?;
         let collapsed = boot.collapsed;
         let mut memory = [0; BOOT];
         let boot = boot.emit(&mut memory).map_err(plan::broken)?;
@@ -175,8 +174,7 @@ impl<'a> Container<'a> {
         if order.debug {
             warn(&Error::refused(STEP, "nsexec container setup"));
         }
-        let initial = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial);
-        if let Some(initial) = initial {
+        if let Some(initial) = self.plan.one::<ExecAffinity<'_>>()?.and_then(|affinity| affinity.initial) {
             scheduling::affinity(Some(pid), initial)?;
             if order.debug {
                 let first = list::bits(initial.to_bytes()).map_or(0, |[first, ..]| first);

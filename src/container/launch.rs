@@ -169,9 +169,10 @@ impl<'a> Container<'a> {
         let early = cgroups.as_ref().is_none_or(|cgroups| cgroups.mode() != Mode::V2);
         let child = Cell::new(None);
         let begun = |plan: Plan<'_>| {
-            let mut born = Child::of(&plan, None)?;
+            let boot = boot(&plan)?;
+            let mut born = Child::of(&boot, None)?;
             if plan.namespace(libc::CLONE_NEWUSER)?.is_none() {
-                born.tell(&plan)?;
+                born.tell(&boot)?;
             }
             child.set(Some(born));
             Ok(())
@@ -235,9 +236,10 @@ impl<'a> Container<'a> {
         let scant = self.plan.one::<Pids>()?.is_some_and(|pids| (0..2).contains(&pids.limit));
         let cgroups = self.cgroups.as_ref().filter(|_| !scant);
         let directory = cgroups.map_or(Ok(None), Cgroups::directory)?;
+        let boot = boot(&self.plan)?;
         let mut child = match child {
             Some(child) => child,
-            None => Child::of(&self.plan, directory.as_ref().map(AsFd::as_fd))?,
+            None => Child::of(&boot, directory.as_ref().map(AsFd::as_fd))?,
         };
         // In the words that runc's own tests look for.
         order.tell(warn, "nsexec container setup");
@@ -249,7 +251,7 @@ impl<'a> Container<'a> {
             }
         }
         if unified || in_user_namespace {
-            child.tell(&self.plan)?;
+            child.tell(&boot)?;
         }
         // The child unshares its namespaces; what it need not wait for is done meanwhile.
         if !unified {
@@ -262,7 +264,6 @@ impl<'a> Container<'a> {
         }
         order.tell(warn, "cgroups");
         trace::mark(trace::LIMITED);
-        let boot = boot(&self.plan)?;
         if boot.maps {
             self.map(channel, child_pid, order)?;
             order.tell(warn, "id maps");
