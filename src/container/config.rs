@@ -2,10 +2,9 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
 use rustix::fs::{self, Access, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{getegid, geteuid};
+use rustix::process::{chdir, fchdir, getegid, geteuid};
 
 use super::launch::is_rootless;
 use super::store::read_full;
@@ -26,9 +25,15 @@ pub fn locate(bundle: &CStr) -> Result<PathBuf> {
         let path = PathBuf::from_bytes(given.get(..end).unwrap_or(given));
         return path.map_err(|_| Error::system("bundle", shown(bundle), Errno::NAMETOOLONG));
     }
-    let dir = fs::openat(CWD, bundle, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .context("bundle", shown(bundle))?;
-    sys::descriptor::path(dir.as_fd()).context("bundle", shown(bundle))
+    // By going there and back: for a descriptor's name /proc would first have to make an entry of it, ten times the price.
+    let here = fs::openat(CWD, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .context("open", ".")?;
+    let mut buffer = [0; limits::PATH];
+    let found =
+        chdir(bundle).and_then(|()| sys::process::getcwd(&mut buffer)).context("bundle", shown(bundle));
+    fchdir(&here).context("fchdir", ".")?;
+    PathBuf::from_bytes(found?.to_bytes())
+        .map_err(|_| Error::system("bundle", shown(bundle), Errno::NAMETOOLONG))
 }
 
 /// The text of config.json, in memory of its own.

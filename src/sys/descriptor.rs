@@ -2,29 +2,15 @@
 
 #![allow(unsafe_code)]
 
-use core::fmt::Write;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::ManuallyDrop;
 
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use rustix::fs::{CWD, readlinkat_raw};
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{DupFlags, Errno};
-
-use crate::limits;
-use crate::text::PathBuf;
 
 /// A descriptor of nsenter's as one of ours: both close on drop, one of them does.
 pub fn adopt(fd: nsenter::Fd) -> OwnedFd {
     // SAFETY: `into_raw` gives up the only ownership of an open descriptor.
     unsafe { OwnedFd::from_raw_fd(fd.into_raw()) }
-}
-
-/// Where a descriptor leads: readlink(2) of its entry in /proc/self/fd.
-pub fn path(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
-    let mut link = PathBuf::new();
-    write!(link, "/proc/self/fd/{}", fd.as_raw_fd()).map_err(|_| Errno::NAMETOOLONG)?;
-    let mut buffer = [MaybeUninit::uninit(); limits::PATH];
-    let (found, _) = readlinkat_raw(CWD, link.as_cstr(), &mut buffer)?;
-    PathBuf::from_bytes(found).map_err(|_| Errno::NAMETOOLONG)
 }
 
 /// Another descriptor behind this number, close-on-exec: dup3(2).
