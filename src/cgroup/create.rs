@@ -63,7 +63,7 @@ impl Cgroups {
     ///
     /// `rootless`: where an ordinary user may not make cgroups and asks for no limits, the container
     /// stays in its caller's, and the mode becomes [`Mode::None`].
-    pub fn create(&mut self, path: &CStr, plan: &Plan<'_>, rootless: bool) -> Result<()> {
+    pub fn create(&mut self, path: &CStr, plan: &Plan<'_>, rootless: fn() -> bool) -> Result<()> {
         self.rootless = rootless;
         self.path = self.names.add(&[&normal(path)?])?;
         let done = match self.mode {
@@ -76,7 +76,7 @@ impl Cgroups {
             // What is there is not ours: neither a kill nor a freeze may reach it any more.
             self.hierarchies.clear();
             (self.mode, self.path) = (Mode::None, super::Span::default());
-            if !rootless || !matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)) {
+            if !matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)) || !rootless() {
                 return Err(error);
             }
             if let Some(field) = limited(plan)? {
@@ -88,7 +88,7 @@ impl Cgroups {
                 return Err(without(field));
             }
             // An image may hold device nodes, and to the host's root they are open.
-            self.nodev = !rootless && device::denies(plan)?;
+            self.nodev = device::denies(plan)? && !rootless();
             if self.nodev && !device::mounts_can_keep(plan)? {
                 return Err(without("devices"));
             }

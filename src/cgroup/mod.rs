@@ -54,8 +54,8 @@ pub enum Mode {
 /// The container's place in every hierarchy.
 pub struct Cgroups {
     mode: Mode,
-    /// Refusals that an ordinary user cannot help are no errors.
-    rootless: bool,
+    /// Whether refusals that an ordinary user cannot help are no errors: asked when there is one, since /proc knows.
+    rootless: fn() -> bool,
     /// From each hierarchy's mount point, with its leading slash; empty before `create`.
     path: Span,
     hierarchies: heapless::Vec<Hierarchy, { limits::HIERARCHIES }>,
@@ -126,7 +126,7 @@ impl Cgroups {
     pub fn none() -> Self {
         Self {
             mode: Mode::None,
-            rootless: false,
+            rootless: || false,
             path: Span::default(),
             hierarchies: heapless::Vec::new(),
             names: Names::default(),

@@ -243,7 +243,7 @@ impl Cgroups {
             |path: &PathBuf| open(path.as_cstr(), OFlags::WRONLY | OFlags::CLOEXEC, Permissions::empty());
         let (deny, allow) = match (open(&deny), open(&allow)) {
             (Ok(denying), Ok(allowing)) => ((denying, deny), (allowing, allow)),
-            (Err(Errno::ACCESS), _) if self.rootless => return Ok(()),
+            (Err(Errno::ACCESS), _) if (self.rootless)() => return Ok(()),
             (Err(errno), _) => return Err(errno).context("open", &deny),
             (_, Err(errno)) => return Err(errno).context("open", &allow),
         };
@@ -256,7 +256,7 @@ impl Cgroups {
                 match rustix::io::write(file, line.as_bytes()) {
                     Ok(_) => {}
                     // It takes CAP_SYS_ADMIN in the first user namespace. Without it no device can be made.
-                    Err(Errno::PERM | Errno::ACCESS) if self.rootless => return Ok(()),
+                    Err(Errno::PERM | Errno::ACCESS) if (self.rootless)() => return Ok(()),
                     Err(errno) => {
                         let error = Error::system("write", format_args!("{line} to {path}"), errno);
                         return Err(error.within(&text(format_args!("linux.resources.devices[{at}]"))));

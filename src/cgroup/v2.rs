@@ -183,7 +183,7 @@ impl Cgroups {
             Ok(loaded) => loaded,
             // It takes CAP_BPF or CAP_SYS_ADMIN in the first user namespace. Without them no device can be made, and who
             // may open those that are there, their permissions say.
-            Err(Errno::PERM) if self.rootless => return Ok(()),
+            Err(Errno::PERM) if (self.rootless)() => return Ok(()),
             Err(errno) => {
                 let mut log = [0; 400];
                 let _ = bpf::load_device_program(program.code(), Some(&mut log));
@@ -194,7 +194,7 @@ impl Cgroups {
         };
         let Some(directory) = self.directory()? else { return Ok(()) };
         match bpf::attach_device_program(&directory, &loaded) {
-            Err(Errno::PERM) if self.rootless => Ok(()),
+            Err(Errno::PERM) if (self.rootless)() => Ok(()),
             done => done.context("bpf(PROG_ATTACH)", shown(self.path())).map_err(|error| error.within(field)),
         }
     }

@@ -318,7 +318,7 @@ impl<'a> Container<'a> {
     fn limit(&mut self) -> Result<()> {
         let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
         let path = self.plan.string(kind::CGROUPS_PATH)?.unwrap_or(c"/");
-        cgroups.create(path, &self.plan, is_unprivileged())?;
+        cgroups.create(path, &self.plan, is_unprivileged)?;
         cgroups.apply(&self.plan)?;
         match heir(&self.plan)? {
             Some(uid) if !is_rootless() => cgroups.delegate(uid),

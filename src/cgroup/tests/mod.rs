@@ -137,7 +137,7 @@ fn what_create_makes_destroy_removes_and_nothing_else() {
     // One hierarchy has a parent of somebody else's already.
     let others = format!("/sys/fs/cgroup/pids/{name}");
     fs::create_dir(&others).unwrap();
-    guard.0.create(&path(&format!("/{name}/a/b")), &nothing().plan(), false).unwrap();
+    guard.0.create(&path(&format!("/{name}/a/b")), &nothing().plan(), || false).unwrap();
     for hierarchy in &guard.0.hierarchies {
         let place = guard.0.place(hierarchy).to_string();
         assert!(Path::new(&place).join("tasks").exists(), "{place}");
@@ -158,7 +158,7 @@ fn directories_of_the_container_below_its_own_are_removed_at_any_depth() {
     for cgroups in [v1(), v2()].into_iter().flatten() {
         let mut guard = Guard(cgroups);
         let name = unique();
-        guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&name), &nothing().plan(), || false).unwrap();
         let top = guard.0.place(guard.0.primary().unwrap()).to_string();
         fs::create_dir_all(format!("{top}/{}", "x/".repeat(100))).unwrap();
         fs::create_dir_all(format!("{top}/x/y/z")).unwrap();
@@ -175,7 +175,7 @@ fn an_empty_directory_of_somebody_else_is_used_and_kept() {
         let place =
             format!("{}/{name}", guard.0.names.get(guard.0.hierarchies[0].mountpoint).to_str().unwrap());
         fs::create_dir(&place).unwrap();
-        guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&name), &nothing().plan(), || false).unwrap();
         guard.0.destroy().unwrap();
         assert!(Path::new(&place).exists());
         fs::remove_dir(&place).unwrap();
@@ -188,10 +188,10 @@ fn a_cgroup_with_processes_is_refused_and_nothing_is_left() {
         let (Some(cgroups), Some(mut second)) = (make(), make()) else { return };
         let mut guard = Guard(cgroups);
         let name = unique();
-        guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&name), &nothing().plan(), || false).unwrap();
         let mut shell = shell();
         guard.0.enter(shell.id()).unwrap();
-        let error = second.create(&path(&name), &nothing().plan(), false).unwrap_err();
+        let error = second.create(&path(&name), &nothing().plan(), || false).unwrap_err();
         assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
         // And who was refused cannot reach who is there.
         second.kill().unwrap();
@@ -209,10 +209,10 @@ fn a_frozen_cgroup_is_refused() {
         let (Some(cgroups), Some(mut second)) = (make(), make()) else { return };
         let mut guard = Guard(cgroups);
         let name = unique();
-        guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&name), &nothing().plan(), || false).unwrap();
         guard.0.freeze().unwrap();
         assert!(guard.0.frozen().unwrap());
-        let error = second.create(&path(&name), &nothing().plan(), false).unwrap_err();
+        let error = second.create(&path(&name), &nothing().plan(), || false).unwrap_err();
         assert_eq!(error.op(), "container's cgroup unexpectedly frozen");
         guard.0.thaw().unwrap();
         assert!(!guard.0.frozen().unwrap());
@@ -223,7 +223,7 @@ fn a_frozen_cgroup_is_refused() {
 fn a_frozen_process_stands_still_until_thawed() {
     for cgroups in [v1(), v2()].into_iter().flatten() {
         let mut guard = Guard(cgroups);
-        guard.0.create(&path(&unique()), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&unique()), &nothing().plan(), || false).unwrap();
         let mut shell = shell();
         guard.0.enter(shell.id()).unwrap();
         guard.0.freeze().unwrap();
@@ -240,7 +240,7 @@ fn a_thread_that_writes_0_to_each_tasks_is_inside_everywhere() {
     let Some(cgroups) = v1() else { return };
     let mut guard = Guard(cgroups);
     let name = unique();
-    guard.0.create(&path(&name), &nothing().plan(), false).unwrap();
+    guard.0.create(&path(&name), &nothing().plan(), || false).unwrap();
     let files = guard.0.tasks().unwrap();
     assert_eq!(files.len(), guard.0.hierarchies.len());
     let inside = std::thread::spawn(move || {
@@ -261,7 +261,7 @@ fn a_thread_that_writes_0_to_each_tasks_is_inside_everywhere() {
 fn kill_ends_processes_in_the_cgroup_and_below() {
     for cgroups in [v1(), v2()].into_iter().flatten() {
         let mut guard = Guard(cgroups);
-        guard.0.create(&path(&unique()), &nothing().plan(), false).unwrap();
+        guard.0.create(&path(&unique()), &nothing().plan(), || false).unwrap();
         let below = format!("{}/below/it", guard.0.place(guard.0.primary().unwrap()));
         fs::create_dir_all(&below).unwrap();
         let (mut first, mut second) = (shell(), shell());
@@ -287,7 +287,7 @@ fn a_later_process_restores_what_this_one_made() {
     let Some(cgroups) = v1() else { return };
     let mut guard = Guard(cgroups);
     let name = unique();
-    guard.0.create(&path(&format!("{name}/c")), &nothing().plan(), false).unwrap();
+    guard.0.create(&path(&format!("{name}/c")), &nothing().plan(), || false).unwrap();
     let setup = Bytes::new(|writer| guard.0.emit(writer));
     let mut later = Cgroups::restore(&setup.plan()).unwrap();
     assert_eq!(later.mode(), Mode::V1);
@@ -302,7 +302,7 @@ fn v1_device_rules_are_the_kernels_list() {
     let mut guard = Guard(cgroups);
     let name = unique();
     let rules = device_rules();
-    guard.0.create(&path(&name), &rules.plan(), false).unwrap();
+    guard.0.create(&path(&name), &rules.plan(), || false).unwrap();
     guard.0.apply(&rules.plan()).unwrap();
     assert_eq!(read("devices", &name, "devices.list"), "c 1:3 rwm\nc 136:* rw");
 }
@@ -330,7 +330,7 @@ fn device_rules_hold_for_who_is_inside() {
     for cgroups in [v1(), v2()].into_iter().flatten() {
         let mut guard = Guard(cgroups);
         let rules = device_rules();
-        guard.0.create(&path(&unique()), &rules.plan(), false).unwrap();
+        guard.0.create(&path(&unique()), &rules.plan(), || false).unwrap();
         guard.0.apply(&rules.plan()).unwrap();
         let mut shell = shell();
         guard.0.enter(shell.id()).unwrap();
@@ -344,9 +344,9 @@ fn device_rules_hold_for_who_is_inside() {
 #[test]
 fn limits_without_any_cgroup_are_refused_by_name() {
     let limits = Bytes::new(|writer| Pids { limit: 5 }.emit(writer));
-    let error = Cgroups::none().create(c"x", &limits.plan(), false).unwrap_err();
+    let error = Cgroups::none().create(c"x", &limits.plan(), || false).unwrap_err();
     assert_eq!(error.to_string(), "linux.resources.pids: no cgroup filesystem is mounted");
-    Cgroups::none().create(c"x", &nothing().plan(), false).unwrap();
+    Cgroups::none().create(c"x", &nothing().plan(), || false).unwrap();
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn a_wrong_guess_is_made_good_and_an_absent_hierarchy_forgotten() {
     }
     cgroups.add(b"absent", &[b"/sys/fs/cgroup/absent"], 0).unwrap();
     let mut guard = Guard(cgroups);
-    guard.0.create(&path(&unique()), &nothing().plan(), false).unwrap();
+    guard.0.create(&path(&unique()), &nothing().plan(), || false).unwrap();
     assert_eq!(guard.0.hierarchies.len(), count);
     for hierarchy in &guard.0.hierarchies {
         assert!(guard.0.names.get(hierarchy.mountpoint).to_str().unwrap().starts_with("/sys/fs/cgroup/"));
@@ -395,10 +395,10 @@ fn an_ordinary_user_goes_without_cgroups_unless_limits_are_asked_for() {
             // This thread's alone: rustix does not do as libc does for all threads.
             rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
             let limits = Bytes::new(|writer| Pids { limit: 5 }.emit(writer));
-            first.create(&path(&unique()), &device_rules().plan(), true).unwrap();
+            first.create(&path(&unique()), &device_rules().plan(), || true).unwrap();
             let unlimited = first.mode();
-            let refused = second.create(&path(&unique()), &limits.plan(), true).unwrap_err();
-            let as_root = third.create(&path(&unique()), &nothing().plan(), false).unwrap_err();
+            let refused = second.create(&path(&unique()), &limits.plan(), || true).unwrap_err();
+            let as_root = third.create(&path(&unique()), &nothing().plan(), || false).unwrap_err();
             (unlimited, refused.to_string(), as_root.errno())
         });
         let (unlimited, refused, as_root) = user.join().unwrap();

@@ -25,7 +25,7 @@ fn v1_limits_are_read_back() {
         Pids { limit: 17 }.emit(writer);
         BlockIo { weight: Some(300), leaf_weight: None }.emit(writer);
     });
-    guard.0.create(&path(&format!("{name}/c")), &limits.plan(), false).unwrap();
+    guard.0.create(&path(&format!("{name}/c")), &limits.plan(), || false).unwrap();
     guard.0.apply(&limits.plan()).unwrap();
     let name = format!("{name}/c");
     assert_eq!(read("memory", &name, "memory.limit_in_bytes"), (64 << 20).to_string());
@@ -61,7 +61,7 @@ fn a_missing_controller_is_named() {
         return;
     }
     let limits = Bytes::new(|writer| Network { class_id: Some(5) }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let error = guard.0.apply(&limits.plan()).unwrap_err();
     assert_eq!(
@@ -75,7 +75,7 @@ fn a_refused_value_is_told_with_its_file_and_field() {
     let Some(mut cgroups) = v1() else { return };
     let limits = Bytes::new(|writer| Cpuset { cpus: Some(c"4000"), mems: None }.emit(writer));
     let name = unique();
-    cgroups.create(&path(&name), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&name), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let text = guard.0.apply(&limits.plan()).unwrap_err().to_string();
     let file = format!("/sys/fs/cgroup/cpuset/{name}/cpuset.cpus");
@@ -87,7 +87,7 @@ fn a_limit_below_usage_is_refused_when_asked_to() {
     let Some(mut cgroups) = v1() else { return };
     let limits =
         Bytes::new(|writer| Memory { limit: Some(4096), check_before_update: true, ..MEMORY }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let mut shell = shell();
     guard.0.enter(shell.id()).unwrap();
@@ -106,7 +106,7 @@ fn a_process_that_dies_of_its_memory_limit_is_counted() {
     let Some(mut cgroups) = v1() else { return };
     let limits =
         Bytes::new(|writer| Memory { limit: Some(8 << 20), swap: Some(8 << 20), ..MEMORY }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     guard.0.apply(&limits.plan()).unwrap();
     assert_eq!(guard.0.oom_kills().unwrap(), 0);

@@ -7,7 +7,7 @@ use crate::plan::resources::{HugePage, Unified};
 fn a_missing_v2_controller_is_named() {
     let Some(mut cgroups) = v2() else { return };
     let limits = Bytes::new(|writer| Unified { file: c"nonsense.max", value: c"5" }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let error = guard.0.apply(&limits.plan()).unwrap_err();
     assert_eq!(
@@ -20,7 +20,7 @@ fn a_missing_v2_controller_is_named() {
 fn v2_files_are_written_by_name_but_not_elsewhere() {
     let Some(mut cgroups) = v2() else { return };
     let limits = Bytes::new(|writer| Unified { file: c"cgroup.max.depth", value: c"3" }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     guard.0.apply(&limits.plan()).unwrap();
     let place = guard.0.place(guard.0.primary().unwrap()).to_string();
@@ -34,7 +34,7 @@ fn v2_files_are_written_by_name_but_not_elsewhere() {
 fn v2_hugetlb_is_enabled_on_the_way_and_limited() {
     let Some(mut cgroups) = v2() else { return };
     let limits = Bytes::new(|writer| HugePage { size: c"2MB", limit: 2 << 20 }.emit(writer));
-    cgroups.create(&path(&format!("{}/below", unique())), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&format!("{}/below", unique())), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let place = guard.0.place(guard.0.primary().unwrap()).to_string();
     if !fs::read_to_string(format!("{place}/cgroup.controllers")).unwrap().contains("hugetlb") {
@@ -73,7 +73,7 @@ fn v2_limits_are_converted_and_read_back() {
         Pids { limit: 0 }.emit(writer);
         Unified { file: c"memory.high", value: c"50331648" }.emit(writer);
     });
-    guard.0.create(&path(&format!("{}/below", unique())), &limits.plan(), false).unwrap();
+    guard.0.create(&path(&format!("{}/below", unique())), &limits.plan(), || false).unwrap();
     guard.0.apply(&limits.plan()).unwrap();
     let place = guard.0.place(guard.0.primary().unwrap()).to_string();
     let read = |file: &str| fs::read_to_string(format!("{place}/{file}")).unwrap().trim().to_string();
@@ -113,7 +113,7 @@ fn v2_says_which_cgroup_cannot_hand_a_controller_down() {
     let mut below = Guard(v2().unwrap());
     below
         .0
-        .create(&path(&format!("{}/c", parent.rsplit('/').next().unwrap())), &limits.plan(), false)
+        .create(&path(&format!("{}/c", parent.rsplit('/').next().unwrap())), &limits.plan(), || false)
         .unwrap();
     let error = below.0.apply(&limits.plan()).unwrap_err();
     tell(&mut shell, "exit");
@@ -128,7 +128,7 @@ fn v2_says_which_cgroup_cannot_hand_a_controller_down() {
 #[test]
 fn v2_refuses_by_name_what_only_v1_had() {
     let Some(mut cgroups) = v2() else { return };
-    cgroups.create(&path(&unique()), &nothing().plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &nothing().plan(), || false).unwrap();
     let guard = Guard(cgroups);
     let limits: [(Bytes, &str); 4] = [
         (Bytes::new(|writer| Memory { swappiness: Some(10), ..MEMORY }.emit(writer)), "memory.swappiness"),
@@ -150,7 +150,7 @@ fn a_process_that_dies_of_its_v2_memory_limit_is_counted() {
     let Some(mut cgroups) = v2_with("memory") else { return };
     let limits =
         Bytes::new(|writer| Memory { limit: Some(8 << 20), swap: Some(8 << 20), ..MEMORY }.emit(writer));
-    cgroups.create(&path(&unique()), &limits.plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &limits.plan(), || false).unwrap();
     let guard = Guard(cgroups);
     guard.0.apply(&limits.plan()).unwrap();
     let mut shell = shell();
@@ -163,7 +163,7 @@ fn a_process_that_dies_of_its_v2_memory_limit_is_counted() {
 #[test]
 fn delegation_gives_the_directory_and_the_listed_files_and_no_limit() {
     let Some(mut cgroups) = v2() else { return };
-    cgroups.create(&path(&unique()), &nothing().plan(), false).unwrap();
+    cgroups.create(&path(&unique()), &nothing().plan(), || false).unwrap();
     let guard = Guard(cgroups);
     guard.0.delegate(65534).unwrap();
     let place = guard.0.place(guard.0.primary().unwrap()).to_string();
