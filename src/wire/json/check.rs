@@ -2,13 +2,14 @@
 
 use core::fmt;
 
+use super::ends::Ends;
 use super::value::run_end;
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// `text` as a checked JSON text. `name` is the document's in an error:
+/// `text` as a checked JSON text; `ends` gets to know its brackets. `name` is the document's in an error:
 /// `config.json: line 3, column 14: expected ',' or '}'`.
-pub fn check<'a>(name: &str, text: &'a [u8]) -> Result<&'a str> {
+pub(super) fn check<'a>(name: &str, text: &'a [u8], ends: &mut Ends) -> Result<&'a str> {
     if text.is_empty() {
         return Err(Error::refused(name, "the file is empty"));
     }
@@ -17,7 +18,7 @@ pub fn check<'a>(name: &str, text: &'a [u8]) -> Result<&'a str> {
         Ok(checked) => checked,
         Err(error) => return Err(fail(Fault { at: error.valid_up_to(), reason: "invalid UTF-8" })),
     };
-    let mut scanner = Scanner { text, at: 0, open: Open { objects: [0; WORDS], depth: 0 } };
+    let mut scanner = Scanner { text, at: 0, open: Open { objects: [0; WORDS], depth: 0 }, ends };
     match scanner.document() {
         Ok(()) => Ok(checked),
         Err(reason) => Err(fail(Fault { at: scanner.at, reason })),
@@ -80,28 +81,27 @@ impl Open {
     }
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, 'e> {
     text: &'a [u8],
     at: usize,
     open: Open,
+    ends: &'e mut Ends,
 }
 
-impl Scanner<'_> {
+impl Scanner<'_, '_> {
     fn document(&mut self) -> Check {
         loop {
             // A value is due, or the end of a list or object that has just begun.
             match self.next_token() {
                 Some(b'{') => {
-                    self.open.push(true)?;
-                    self.at += 1;
+                    self.begin(true)?;
                     if self.next_token() != Some(b'}') {
                         self.key("expected a key or '}'")?;
                         continue;
                     }
                 }
                 Some(b'[') => {
-                    self.open.push(false)?;
-                    self.at += 1;
+                    self.begin(false)?;
                     if self.next_token() != Some(b']') {
                         continue;
                     }
@@ -129,6 +129,7 @@ impl Scanner<'_> {
                 (Some(true), Some(b'}')) | (Some(false), Some(b']')) => {
                     self.open.depth -= 1;
                     self.at += 1;
+                    self.ends.close(self.at);
                 }
                 (Some(object), Some(b',')) => {
                     self.at += 1;
@@ -142,6 +143,12 @@ impl Scanner<'_> {
                 (Some(false), _) => return Err("expected ',' or ']'"),
             }
         }
+    }
+
+    fn begin(&mut self, object: bool) -> Check {
+        self.ends.open(self.at);
+        self.at += 1;
+        self.open.push(object)
     }
 
     fn key(&mut self, expected: &'static str) -> Check {
@@ -236,9 +243,9 @@ impl Scanner<'_> {
 
     /// The next byte that is not white space, not yet taken.
     fn next_token(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
-        }
+        let rest = self.text.get(self.at..)?;
+        let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\t' | b'\r'));
+        self.at += blanks.unwrap_or(rest.len());
         self.peek()
     }
 }

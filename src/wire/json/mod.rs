@@ -11,6 +11,7 @@
 //! case-sensitive and crun's are) and invalid UTF-8 is an error.
 
 mod check;
+mod ends;
 mod node;
 mod rewrite;
 mod text;
@@ -20,7 +21,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use check::check;
 pub use node::{Document, Elements, Members, Node, Origin, Read};
 pub use rewrite::{Rewriter, Rewritten};
 pub use text::{Piece, Pieces, Text};

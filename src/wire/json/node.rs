@@ -6,17 +6,18 @@
 
 use core::fmt::{self, Write};
 
-use super::check;
+use super::check::check;
+use super::ends::Ends;
 use super::text::{self, Text};
 use super::value::{Kind, Value, Walk};
 use crate::error::{Error, Result};
 use crate::{limits, text::Bytes};
 
 /// A checked text and the name that its errors begin with.
-#[derive(Clone, Copy)]
 pub struct Document<'a> {
     name: &'a str,
     text: &'a str,
+    ends: Ends,
     /// Of a text that was made of others.
     origins: &'a [Origin<'a>],
 }
@@ -39,7 +40,8 @@ impl<'a> Document<'a> {
 
     /// Checks a text that was made of others.
     pub fn rewritten(name: &'a str, text: &'a [u8], origins: &'a [Origin<'a>]) -> Result<Self> {
-        Ok(Self { name, text: check(name, text)?, origins })
+        let mut ends = Ends::new();
+        Ok(Self { name, text: check(name, text, &mut ends)?, ends, origins })
     }
 
     /// As it is written.
@@ -49,8 +51,9 @@ impl<'a> Document<'a> {
 
     /// The whole of it.
     pub fn root(&'a self) -> Node<'a> {
-        let whole = Node { document: self, place: (0, 0), absent: b"" };
-        whole.inner(Value::of(self.text))
+        let (before, text) = (self.text.trim_ascii_start(), self.text.trim_ascii());
+        let start = self.text.len() - before.len();
+        Node { document: self, place: (start as u32, (start + text.len()) as u32), absent: b"" }
     }
 }
 
@@ -67,12 +70,14 @@ pub struct Node<'a> {
 /// Which of the names, which blanks part, this is.
 fn position(names: &str, name: &str) -> Option<usize> {
     let (mut rest, mut at) = (names.as_bytes(), 0);
+    let name = name.as_bytes();
     loop {
-        // (No key with a blank in it is known: it would match several names.)
-        if let Some([] | [b' ', ..]) = rest.strip_prefix(name.as_bytes()) {
-            return Some(at).filter(|_| !name.contains(' '));
+        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let (first, behind) = rest.split_at_checked(end)?;
+        if first.len() == name.len() && first == name {
+            return Some(at);
         }
-        rest = rest.get(rest.iter().position(|&byte| byte == b' ')? + 1..)?;
+        rest = behind.get(1..)?;
         at += 1;
     }
 }
@@ -117,11 +122,13 @@ impl<'a> Node<'a> {
             node.absent = if self.absent.is_empty() { name } else { self.absent };
         }
         let mut walk = self.walk(Kind::Object, "expected an object")?;
-        while let Some((key, value)) = walk.member() {
-            let found = match text::is_escaped(key) {
-                false => position(names, key),
-                true => names.split(' ').position(|name| text::unescaped_equals(key, name)),
-            };
+        while let (Some((start, end)), Some(value)) = (walk.span(), walk.span()) {
+            let key = self.between((start as u32, end as u32));
+            let found = position(names, key).or_else(|| {
+                // None of ours has a backslash in it.
+                let escaped = text::is_escaped(key);
+                names.split(' ').position(|name| escaped && text::unescaped_equals(key, name))
+            });
             if let Some(node) = found.and_then(|at| nodes.get_mut(at)) {
                 *node = self.inner(value);
             }
@@ -147,19 +154,24 @@ impl<'a> Node<'a> {
 
     /// Whether it is there and not `null`.
     pub fn is_present(&self) -> bool {
+        self.kind().is_some()
+    }
+
+    /// What it is; `None` where absent.
+    #[inline(never)]
+    fn kind(&self) -> Option<Kind> {
         let first = self.document.text.as_bytes().get(self.place.0 as usize);
-        self.absent.is_empty() && Kind::of(first) != Kind::Null
+        Some(Kind::of(first)).filter(|&kind| self.absent.is_empty() && kind != Kind::Null)
     }
 
     /// Whether nothing is said: absent, `null`, `""`, `[]` or `{}`.
     pub fn is_empty(&self) -> bool {
-        let value = self.there();
-        let nothing = match value.kind() {
-            Kind::Object | Kind::Array => value.inside(value.kind()).element().is_none(),
-            Kind::String => value.escaped().is_empty(),
-            Kind::Number | Kind::Bool | Kind::Null => false,
-        };
-        nothing || !self.is_present()
+        match self.kind() {
+            None | Some(Kind::Null) => true,
+            Some(Kind::Object | Kind::Array) => self.inside().span().is_none(),
+            Some(Kind::String) => self.escaped().is_empty(),
+            Some(Kind::Number | Kind::Bool) => false,
+        }
     }
 
     /// The value alone; `None` where absent.
@@ -194,8 +206,14 @@ impl<'a> Node<'a> {
         (self.document, self.place)
     }
 
+    /// Of a string, what is between its quotes, still escaped.
+    #[inline(never)]
     pub(super) fn escaped(&self) -> &'a str {
-        self.there().escaped()
+        self.between(self.place)
+    }
+
+    fn between(&self, (start, end): (u32, u32)) -> &'a str {
+        self.document.text.get(start as usize + 1..(end as usize).saturating_sub(1)).unwrap_or("")
     }
 
     /// The value; of an absent one, that of the object around.
@@ -205,33 +223,37 @@ impl<'a> Node<'a> {
         Value::at(self.document.text, start as usize, end as usize)
     }
 
-    fn inner(&self, value: Value<'a>) -> Node<'a> {
-        let start = (value.raw().as_ptr() as usize).wrapping_sub(self.document.text.as_ptr() as usize) as u32;
-        Node { document: self.document, place: (start, start + value.raw().len() as u32), absent: b"" }
+    fn inner(&self, (start, end): (usize, usize)) -> Node<'a> {
+        Node { document: self.document, place: (start as u32, end as u32), absent: b"" }
     }
 
+    #[inline(never)]
     fn walk(&self, kind: Kind, expected: &'static str) -> Result<Walk<'a>> {
         if !self.is_present() {
-            return Ok(Value::of("").inside(kind));
+            return Ok(Walk::at("", 0, &self.document.ends));
         }
-        Ok(self.expect(kind, expected)?.inside(kind))
+        self.expect(kind, expected)?;
+        Ok(self.inside())
     }
 
-    fn expect(&self, kind: Kind, expected: &'static str) -> Result<Value<'a>> {
-        if !self.is_present() {
-            return Err(self.refuse("missing"));
+    /// From its opening bracket on.
+    fn inside(&self) -> Walk<'a> {
+        Walk::at(self.document.text, self.place.0 as usize + 1, &self.document.ends)
+    }
+
+    #[inline(never)]
+    fn expect(&self, kind: Kind, expected: &'static str) -> Result<()> {
+        match self.kind() {
+            Some(found) if found == kind => Ok(()),
+            Some(_) => Err(self.refuse(expected)),
+            None => Err(self.refuse("missing")),
         }
-        let value = self.there();
-        if value.kind() != kind {
-            return Err(self.refuse(expected));
-        }
-        Ok(value)
     }
 
     /// Refuses what is not a string.
     #[inline(never)]
     fn string(&self) -> Result<()> {
-        self.expect(Kind::String, "expected a string").map(|_| ())
+        self.expect(Kind::String, "expected a string")
     }
 
     /// The number in two's complement.
@@ -251,7 +273,8 @@ impl<'a> Node<'a> {
 
     /// An integer as written. Go takes neither 1.0 nor 1e3 for one.
     fn digits(&self) -> Result<&'a str> {
-        let raw = self.expect(Kind::Number, "expected a number")?.raw();
+        self.expect(Kind::Number, "expected a number")?;
+        let raw = self.there().raw();
         match raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
             true => Err(self.refuse("expected an integer")),
             false => Ok(raw),
@@ -283,7 +306,11 @@ impl<'a> Read<'a> for Text<'a> {
 /// What is not said is false, as in Go; `Option<bool>` tells the difference.
 impl<'a> Read<'a> for bool {
     fn read(node: &Node<'a>) -> Result<Self> {
-        Ok(node.is_present() && node.expect(Kind::Bool, "expected true or false")?.raw() == "true")
+        if !node.is_present() {
+            return Ok(false);
+        }
+        node.expect(Kind::Bool, "expected true or false")?;
+        Ok(node.there().raw() == "true")
     }
 }
 
@@ -310,7 +337,7 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Node<'a>;
 
     fn next(&mut self) -> Option<Node<'a>> {
-        self.walk.element().map(|value| self.node.inner(value))
+        self.walk.span().map(|span| self.node.inner(span))
     }
 }
 
@@ -325,7 +352,7 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, Node<'a>);
 
     fn next(&mut self) -> Option<(Text<'a>, Node<'a>)> {
-        let (key, value) = self.walk.pair()?;
+        let (key, value) = (self.walk.span()?, self.walk.span()?);
         Some((Text::new(self.node.inner(key)), self.node.inner(value)))
     }
 }

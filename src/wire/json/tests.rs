@@ -13,7 +13,7 @@ const CONFIG: &str = r#"{
 }"#;
 
 fn refusal(text: &str) -> String {
-    match check("config.json", text.as_bytes()) {
+    match Document::parse("config.json", text.as_bytes()) {
         Ok(_) => String::from("accepted"),
         Err(error) => error.to_string(),
     }
@@ -57,7 +57,7 @@ fn a_syntax_error_names_line_and_column() {
     assert_eq!(refusal("{\"a\":1,}"), "config.json: line 1, column 8: expected a key");
     assert_eq!(refusal("{} x"), "config.json: line 1, column 4: expected nothing more");
     assert_eq!(refusal("\u{feff}{}"), "config.json: line 1, column 1: expected a value");
-    let error = check("config.json", b"[\"\xff\"]").unwrap_err();
+    let error = Document::parse("config.json", b"[\"\xff\"]").err().unwrap();
     assert_eq!(error.to_string(), "config.json: line 1, column 3: invalid UTF-8");
 }
 
@@ -359,7 +359,7 @@ fn a_slash_may_be_escaped() {
 fn no_truncation_of_a_document_is_accepted() {
     read_all(document(CONFIG).root());
     for end in 0..CONFIG.len() {
-        assert!(check("config.json", &CONFIG.as_bytes()[..end]).is_err(), "{end}");
+        assert!(Document::parse("config.json", &CONFIG.as_bytes()[..end]).is_err(), "{end}");
     }
 }
 

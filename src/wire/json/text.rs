@@ -19,7 +19,6 @@ impl<'a> Text<'a> {
     }
 
     /// The string as it is written.
-    #[inline(never)]
     fn escaped(&self) -> &'a str {
         self.node.escaped()
     }
@@ -30,6 +29,7 @@ impl<'a> Text<'a> {
     }
 
     /// The string itself if nothing in it is escaped.
+    #[inline(never)]
     pub fn as_plain(&self) -> Option<&'a str> {
         Some(self.escaped()).filter(|text| !is_escaped(text))
     }
@@ -97,6 +97,10 @@ impl<'a> Text<'a> {
 
     /// Decodes into the front of `place` and says how much of it that took; `None` where it did not fit.
     fn fill(&self, place: &mut [u8]) -> Option<usize> {
+        if let Some(plain) = self.as_plain() {
+            place.get_mut(..plain.len())?.copy_from_slice(plain.as_bytes());
+            return Some(plain.len());
+        }
         let mut used = 0;
         self.try_for_each(|piece| {
             let end = used + piece.len();
@@ -110,7 +114,7 @@ impl<'a> Text<'a> {
 
     /// Length of the decoded string in bytes.
     pub fn len(&self) -> usize {
-        self.pieces().map(Piece::len).sum()
+        self.as_plain().map_or_else(|| self.pieces().map(Piece::len).sum(), str::len)
     }
 
     /// Whether the string is `""`.
@@ -120,7 +124,8 @@ impl<'a> Text<'a> {
 
     /// Whether the decoded string begins with `first`: `\/` is a slash too.
     pub fn starts_with(&self, first: char) -> bool {
-        self.chars().next() == Some(first)
+        let text = self.escaped();
+        if text.starts_with('\\') { self.chars().next() == Some(first) } else { text.starts_with(first) }
     }
 
     /// Whether `\u0000` is in it, where the kernel would end the string.
@@ -192,6 +197,10 @@ impl<'a> Iterator for Pieces<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
+        if !is_escaped(self.rest) {
+            let run = core::mem::take(&mut self.rest);
+            return Some(Piece::Run(run)).filter(|_| !run.is_empty());
+        }
         let mut fragments = EscapedStr(self.rest).fragments();
         match fragments.next()? {
             Ok(fragment) => {

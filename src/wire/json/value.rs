@@ -3,6 +3,8 @@
 //! The syntax is trusted, so the end of a value is found by counting brackets outside of strings. On
 //! a text that was never checked a walk ends early and says nothing; it never panics.
 
+use super::ends::Ends;
+
 /// One JSON value: where it is, undecoded, white space around it cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a>(&'a str);
@@ -73,7 +75,7 @@ impl<'a> Value<'a> {
 
     pub(super) fn inside(self, kind: Kind) -> Walk<'a> {
         let text = if self.kind() == kind { self.0 } else { "" };
-        Walk { text, at: 1 }
+        Walk { text, at: 1, ends: None }
     }
 
     /// Whether `place` lies in this value. Both are addresses in the same text.
@@ -87,25 +89,36 @@ impl<'a> Value<'a> {
 pub(super) struct Walk<'a> {
     text: &'a str,
     at: usize,
+    ends: Option<&'a Ends>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn member(&mut self) -> Option<(&'a str, Value<'a>)> {
-        let (key, value) = self.pair()?;
-        Some((key.escaped(), value))
+    /// From `at` on in a document, whose ends are known.
+    pub(super) fn at(text: &'a str, at: usize, ends: &'a Ends) -> Self {
+        Self { text, at, ends: Some(ends) }
     }
 
-    /// Key and value, both as they are written.
-    pub(super) fn pair(&mut self) -> Option<(Value<'a>, Value<'a>)> {
-        Some((self.element()?, self.element()?))
+    pub(super) fn member(&mut self) -> Option<(&'a str, Value<'a>)> {
+        Some((self.element()?.escaped(), self.element()?))
     }
 
     pub(super) fn element(&mut self) -> Option<Value<'a>> {
+        let (start, end) = self.span()?;
+        self.text.get(start..end).map(Value)
+    }
+
+    /// Where the next value begins and ends; a key is a value, too.
+    #[inline(never)]
+    pub(super) fn span(&mut self) -> Option<(usize, usize)> {
         let bytes = self.text.as_bytes();
         let start = until(bytes, self.at, |class| class != Class::Gap);
-        self.at = end(bytes, start);
+        let known = match bytes.get(start)? {
+            b'{' | b'[' => self.ends.and_then(|ends| ends.of(start)),
+            _ => None,
+        };
+        self.at = known.unwrap_or_else(|| end(bytes, start));
         // The closing bracket is the one thing here that has no extent.
-        self.text.get(start..self.at).filter(|text| !text.is_empty()).map(Value)
+        if self.at > start { Some((start, self.at)) } else { None }
     }
 }
 
