@@ -158,9 +158,25 @@ impl<'a> Writer<'a> {
 
     /// An attribute of raw bytes.
     pub fn bytes(&mut self, kind: u16, payload: &[u8]) {
-        let open = self.begin(kind);
-        self.append(payload);
-        self.end(open);
+        if self.error.is_some() {
+            return;
+        }
+        let whole = ATTR_HEADER + payload.len();
+        let Ok(len) = u16::try_from(whole) else {
+            self.error = Some(Error { kind, fault: Fault::TooLong });
+            return;
+        };
+        let free = self.buffer.get_mut(self.len..).and_then(|free| free.get_mut(..align(whole)));
+        let Some((header, place)) = free.and_then(<[u8]>::split_first_chunk_mut) else {
+            self.error = Some(Error { kind: 0, fault: Fault::NoSpace });
+            return;
+        };
+        let ([a, b], [c, d]) = (len.to_ne_bytes(), kind.to_ne_bytes());
+        *header = [a, b, c, d];
+        let (text, padding) = place.split_at_mut(payload.len());
+        text.copy_from_slice(payload);
+        padding.fill(0);
+        self.len += align(whole);
     }
 
     /// A string with its NUL.
