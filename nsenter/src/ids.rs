@@ -157,7 +157,7 @@ pub(crate) fn write_offsets(
         }
     }
     let text = page.text().unwrap_or(&[]);
-    raw::write(file, text).map(drop).context("write", OFFSETS.to_bytes())
+    raw::write(file.as_raw(), text).map(drop).context("write", OFFSETS.to_bytes())
 }
 
 const OFFSETS: &CStr = c"/proc/self/timens_offsets";
@@ -169,7 +169,8 @@ pub(crate) fn open_offsets() -> Result<Fd, Error> {
 }
 
 fn write_file(dir: &Fd, proc: &Text<32>, file: &CStr, text: &[u8]) -> Result<(), Error> {
-    let result = raw::open(dir.as_raw(), file, libc::O_WRONLY).and_then(|file| raw::write(&file, text));
+    let result =
+        raw::open(dir.as_raw(), file, libc::O_WRONLY).and_then(|file| raw::write(file.as_raw(), text));
     result.map(drop).map_err(|errno| {
         let path: Text<64> = Text::of(&[proc.as_str().as_bytes(), b"/", file.to_bytes()]);
         Error::system("write", path.as_str().as_bytes(), errno)

@@ -183,9 +183,9 @@ pub fn open(dir: RawFd, path: &CStr, flags: i32) -> Result<Fd> {
 }
 
 /// write(2).
-pub fn write(fd: &Fd, bytes: &[u8]) -> Result<usize> {
+pub fn write(fd: RawFd, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the kernel reads `bytes.len()` bytes.
-    check(unsafe { syscall!(WRITE, fd.0, bytes.as_ptr(), bytes.len()) })
+    check(unsafe { syscall!(WRITE, fd, bytes.as_ptr(), bytes.len()) })
 }
 
 /// read(2).

@@ -106,7 +106,7 @@ fn fork(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
         Some(pid) => {
             // Init is held until its pid is on the socket, so that nothing it says comes before.
             channel.send_pid(pid)?;
-            raw::write(&key, &[1]).context("write", b"gate of init")?;
+            raw::write(key.as_raw(), &[1]).context("write", b"gate of init")?;
             raw::exit(0);
         }
         None => {

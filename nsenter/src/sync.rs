@@ -79,7 +79,7 @@ pub enum Kind {
     Mounts = 0x1d,
     /// What init has come to, where SETUP asks to be told. The other side need not answer.
     Step = 0x1e,
-    /// Init is under a filter that asks an agent: the descriptor to answer by.
+    /// Init is under a filter that asks an agent: the descriptor to answer by, or only its number in init.
     Listener = 0x20,
     /// The agent has it.
     ListenerDone = 0x21,
@@ -91,7 +91,7 @@ pub enum Kind {
     StartTraced = 0x23,
 }
 
-/// Attribute types of PID and ERROR; a number is never used again for something else.
+/// Attribute types of PID, LISTENER and ERROR; a number is never used again for something else.
 mod kind {
     pub const PID: u16 = 1;
     pub const OP: u16 = 1;
@@ -118,8 +118,8 @@ pub enum Answer {
     Step(Error),
     /// The terminal's master side.
     Console(Fd),
-    /// The seccomp listener: give it to its agent, then say LISTENER_DONE.
-    Listener(Fd),
+    /// The seccomp listener, or its number in init: give it to its agent, then say LISTENER_DONE.
+    Listener(Result<Fd, RawFd>),
     /// Init is about to call execve.
     Ready,
     /// End of file: after READY, execve has happened.
@@ -182,7 +182,17 @@ impl Channel {
     /// Sends PID.
     pub fn send_pid(&self, pid: i32) -> Result<(), Error> {
         let mut buffer = [0; SMALL];
-        self.send(emit_pid(&mut buffer, pid)?)
+        self.send(emit_number(&mut buffer, Kind::Pid, pid)?)
+    }
+
+    /// Sends LISTENER; `alone`: by write(2), without the descriptor, since the agent is asked about sendmsg(2).
+    pub fn send_listener(&self, listener: RawFd, alone: bool) -> Result<(), Error> {
+        let mut buffer = [0; HEADER + 8];
+        let message = emit_number(&mut buffer, Kind::Listener, listener)?;
+        if alone {
+            return raw::write(self.0, message).map(drop).context("write", b"socket");
+        }
+        self.send_with_fds(message, &[listener])
     }
 
     /// Sends ERROR, clipped to [`OP`] and [`SUBJECT`] bytes. `errno`: none for a refusal of our own.
@@ -318,9 +328,9 @@ pub fn silent(stage: &CStr) -> Error {
     Error::refused(stage.to_str().unwrap_or(""), b"died without a word")
 }
 
-fn emit_pid(buffer: &mut [u8], pid: i32) -> Result<&[u8], attr::Error> {
-    let mut writer = Writer::new(buffer, Kind::Pid as u16);
-    writer.u32(kind::PID, pid as u32);
+fn emit_number(buffer: &mut [u8], kind: Kind, number: i32) -> Result<&[u8], attr::Error> {
+    let mut writer = Writer::new(buffer, kind as u16);
+    writer.u32(kind::PID, number as u32);
     writer.finish()
 }
 
@@ -366,12 +376,16 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
             trace::mark(trace::READY);
             Ok(Answer::Ready)
         }
-        CONSOLE | LISTENER => {
+        CONSOLE => {
             let fd = fds.take(0).ok_or_else(|| Error::refused("message", b"without its descriptor"));
-            fd.map(if message.kind == CONSOLE { Answer::Console } else { Answer::Listener })
+            fd.map(Answer::Console)
+        }
+        LISTENER => {
+            let number = parse_number(message)?;
+            Ok(Answer::Listener(fds.take(0).ok_or(number)))
         }
         PID => {
-            let pid = parse_pid(message)?;
+            let pid = parse_number(message)?;
             trace::note(trace::INIT_PID, pid.unsigned_abs().into());
             Ok(Answer::Pid(pid))
         }
@@ -381,7 +395,7 @@ fn parse_answer(message: &Message<'_>, fds: &mut Fds) -> Result<Answer, Error> {
     }
 }
 
-fn parse_pid(message: &Message<'_>) -> Result<i32, attr::Error> {
+fn parse_number(message: &Message<'_>) -> Result<i32, attr::Error> {
     let mut pid = None;
     for attr in message.attrs {
         let attr = attr?;
@@ -390,7 +404,7 @@ fn parse_pid(message: &Message<'_>) -> Result<i32, attr::Error> {
             _ => return Err(attr.unknown()),
         }
     }
-    // A pid is acted upon: kill(2) takes 0 and -1 for groups of processes.
+    // A pid is acted upon: kill(2) takes 0 and -1 for groups of processes. No listener is standard input.
     match pid {
         Some(pid) if pid > 0 => Ok(pid),
         Some(_) => Err(attr::Error { kind: kind::PID, fault: attr::Fault::Value }),

@@ -4,20 +4,17 @@ use core::ffi::CStr;
 use core::fmt::{self, Write};
 
 use super::lex::{self, usage};
-use super::{COMMANDS, FLAGS, NAME, output};
+use super::{COMMANDS, FLAGS, Globals, NAME, output};
 use crate::error::Result;
 use crate::oci;
 use crate::text::shown;
 
-/// What the program is and what it can be told.
-pub fn overview() -> Result<u8> {
+/// What the program is and what it can be told. The first two lines are as runc's callers know them.
+pub fn overview(globals: &Globals) -> Result<u8> {
+    let name = globals.name;
     output::print(|out| {
-        writeln!(
-            out,
-            "{NAME} {}: runs OCI containers from one small static file",
-            env!("CARGO_PKG_VERSION")
-        )?;
-        writeln!(out, "\nUsage: {NAME} [global flags] COMMAND [flags] [operands]\n\nCommands:")?;
+        writeln!(out, "NAME:\n  {name} - Open Container Initiative runtime in one small static file")?;
+        writeln!(out, "\nUsage: {name} [global flags] COMMAND [flags] [operands]\n\nCommands:")?;
         for command in COMMANDS {
             writeln!(out, "  {:<8} {:<18} {}", command.name, command.operands, command.help)?;
         }
@@ -28,13 +25,15 @@ pub fn overview() -> Result<u8> {
 }
 
 /// What one command can be told.
-pub fn about(verb: Option<&CStr>) -> Result<u8> {
-    let Some(verb) = verb else { return overview() };
+pub fn about(globals: &Globals, verb: Option<&CStr>) -> Result<u8> {
+    let Some(verb) = verb else { return overview(globals) };
     let Some(command) = COMMANDS.iter().find(|command| command.name.as_bytes() == verb.to_bytes()) else {
         return Err(usage(format_args!("No help topic for '{}'", shown(verb))));
     };
     output::print(|out| {
-        writeln!(out, "Usage: {NAME} {} [flags] {}\n\n{}", command.name, command.operands, command.help)?;
+        let (program, name) = (globals.name, command.name);
+        writeln!(out, "NAME:\n  {program} {name} - {}", command.help)?;
+        writeln!(out, "\nUsage: {program} {name} [flags] {}", command.operands)?;
         flags(out, "Flags", command.flags)
     })?;
     Ok(0)
@@ -59,13 +58,16 @@ fn flags(out: &mut impl Write, title: &str, flags: &'static str) -> fmt::Result 
     Ok(())
 }
 
-/// The version, in the form that callers parse. Where the program stands in for runc (by its name), its first
-/// word is `runc`: go-runc looks for that.
-pub fn version(name: &CStr) -> Result<u8> {
-    let base = name.to_bytes().rsplit(|&byte| byte == b'/').next();
-    let name = if base == Some(b"runc") { "runc" } else { NAME };
+/// What to be called by who called us `path`: `runc` where the program stands in for that.
+pub fn name(path: &CStr) -> &'static str {
+    let base = path.to_bytes().rsplit(|&byte| byte == b'/').next();
+    if base == Some(b"runc") { "runc" } else { NAME }
+}
+
+/// The version, in the form that callers parse: go-runc looks for `runc` as the first word.
+pub fn version(globals: &Globals) -> Result<u8> {
     output::print(|out| {
-        writeln!(out, "{name} version {}", env!("CARGO_PKG_VERSION"))?;
+        writeln!(out, "{} version {}", globals.name, env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "commit: {}\nspec: {}", env!("MINIRUNC_COMMIT"), oci::VERSION)
     })?;
     Ok(0)

@@ -83,6 +83,8 @@ pub const FLAGS: &str = "\
 
 /// What the global flags and the environment say.
 pub struct Globals {
+    /// The program's name, as its help and its version have it.
+    name: &'static str,
     root: Option<&'static CStr>,
     log: Option<&'static CStr>,
     debug: bool,
@@ -98,6 +100,7 @@ pub struct Globals {
 /// Carries a command line out. The status to exit with.
 pub fn main(arguments: Strings, environment: Strings) -> u8 {
     let mut globals = Globals {
+        name: NAME,
         root: None,
         log: None,
         debug: false,
@@ -118,22 +121,22 @@ pub fn main(arguments: Strings, environment: Strings) -> u8 {
 }
 
 fn dispatch(globals: &mut Globals, mut arguments: Strings) -> Result<u8> {
-    let name = arguments.next().unwrap_or(c"");
+    globals.name = help::name(arguments.next().unwrap_or(c""));
     let mut parser = Parser::new(arguments, FLAGS).flags_first();
     while let Some(item) = parser.advance()? {
         match item {
-            Item::Switch("help", true) => return help::overview(),
-            Item::Switch("version", true) => return help::version(name),
+            Item::Switch("help", true) => return help::overview(globals),
+            Item::Switch("version", true) => return help::version(globals),
             Item::Operand(verb) => return command(globals, verb, parser.rest()),
             other => globals.take(other)?,
         }
     }
-    help::overview()
+    help::overview(globals)
 }
 
 fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
     if verb == c"help" {
-        return help::about(arguments.into_iter().next());
+        return help::about(globals, arguments.into_iter().next());
     }
     if let b"checkpoint" | b"restore" = verb.to_bytes() {
         // Before its flags are looked at: callers take a `--help` that succeeds for support of CRIU.
@@ -148,7 +151,7 @@ fn command(globals: &Globals, verb: &CStr, arguments: Strings) -> Result<u8> {
         trace::write(path).unwrap_or_else(|error| report::warning(globals, &error));
     }
     match done {
-        Err(error) if error.op() == lex::HELP => help::about(Some(verb)),
+        Err(error) if error.op() == lex::HELP => help::about(globals, Some(verb)),
         done => done,
     }
 }

@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::launch::{Order, is_rootless};
-use super::{Container, Init, gate, listener};
+use super::{Container, Init, gate};
 use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::plan::mount::Mount;
@@ -141,10 +141,8 @@ impl Container<'_> {
                 }
                 Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
-                Answer::Listener(fd) => {
-                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
-                    listener::deliver(&self.plan, fd, pid, (b"creating", pid))?;
-                    channel.send_simple(Kind::ListenerDone)?;
+                Answer::Listener(listener) => {
+                    self.listen(channel, listener, &self.plan, (b"creating", None))?;
                 }
                 Answer::Ready if gated => return Ok(()),
                 Answer::Ready => ready = true,

@@ -18,7 +18,7 @@ use super::child::Child;
 use super::identity::has_ended;
 use super::launch::{is_rootless, sockets};
 use super::store::Store;
-use super::{Container, Init, config, listener};
+use super::{Container, Init, config};
 use crate::cgroup::{Cgroups, Mode, is_unified};
 use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
@@ -248,10 +248,8 @@ impl<'a> Container<'a> {
                 }
                 Answer::Step(step) => warn(&step.into()),
                 Answer::Console(master) => self.console = Some(sys::descriptor::adopt(master)),
-                Answer::Listener(fd) => {
-                    let pid = self.init.as_ref().map_or(0, |init| init.pid);
-                    listener::deliver(stored, fd, pid, (b"running", first))?;
-                    channel.send_simple(Kind::ListenerDone)?;
+                Answer::Listener(listener) => {
+                    self.listen(channel, listener, stored, (b"running", Some(first)))?;
                 }
                 Answer::Ready => ready = true,
                 // execve closed the socket.

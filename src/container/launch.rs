@@ -225,9 +225,7 @@ impl<'a> Container<'a> {
             }
         }
         let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
-        if !in_user_namespace {
-            self.tell_ungrantable(warn)?;
-        }
+        self.tell_ungrantable(in_user_namespace, warn)?;
         let unified = child.is_none();
         if unified {
             self.limit()?;
@@ -373,12 +371,20 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// Warns of the capabilities that are not ours to give (config.md: MUST).
-    fn tell_ungrantable(&self, warn: &mut dyn FnMut(&Error)) -> Result<()> {
+    /// Warns of the capabilities that cannot be given (config.md: MUST). In a new user namespace (`users`) all are held.
+    fn tell_ungrantable(&self, users: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
         let Some(wanted) = self.plan.one()? else { return Ok(()) };
-        let lacking = capability::ungrantable(&wanted)?;
-        for (name, _) in names::CAPABILITIES.iter().filter(|(_, number)| lacking & 1 << number != 0) {
-            warn(&Error::refused("process.capabilities", format_args!("{name}: not ours to grant, ignored")));
+        let lacking = if users { 0 } else { capability::ungrantable(&wanted)? };
+        // capabilities(7): what is ambient is permitted and inheritable.
+        let unfit = wanted.ambient & !(wanted.permitted & wanted.inheritable);
+        for (name, number) in names::CAPABILITIES {
+            let (before, after) = match (lacking >> number & 1, unfit >> number & 1) {
+                (1, _) => ("", "not ours to grant, ignored"),
+                // runc's words.
+                (_, 1) => ("can't raise ambient capability ", "not permitted and inheritable"),
+                _ => continue,
+            };
+            warn(&Error::refused("process.capabilities", format_args!("{before}{name}: {after}")));
         }
         Ok(())
     }

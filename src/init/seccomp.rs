@@ -1,12 +1,12 @@
 //! Puts init under the plan's filter.
 
-use nsenter::attr::{HEADER, Writer};
 use nsenter::sync::{Channel, Fds, Kind};
 use rustix::fd::AsRawFd;
 
 use crate::confine::capability;
 use crate::error::{Context, Result};
-use crate::plan::{self, Plan, kind};
+use crate::plan::{Plan, kind};
+use crate::seccomp::BY_NUMBER;
 use crate::sys;
 use crate::text::short;
 use crate::trace;
@@ -33,12 +33,11 @@ fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
     super::tell(&short(format_args!("seccomp filter flags: {flags}")));
     // From here on a call for the time may be one call too many.
     trace::send(channel);
-    let listener = sys::seccomp::load(program.bytes(), flags).context("seccomp", "linux.seccomp")?;
+    let listener =
+        sys::seccomp::load(program.bytes(), flags & !BY_NUMBER).context("seccomp", "linux.seccomp")?;
     let Some(listener) = listener else { return Ok(()) };
     // The one call that nobody could allow yet. From then on there is somebody to answer, also for what we do.
-    let mut message = [0; HEADER];
-    let message = Writer::new(&mut message, Kind::Listener as u16).finish().map_err(plan::broken)?;
-    channel.send_with_fds(message, &[listener.as_raw_fd()])?;
+    channel.send_listener(listener.as_raw_fd(), flags & BY_NUMBER != 0)?;
     // No process may run whose calls nobody will answer.
     Ok(channel.expect(Kind::ListenerDone, &mut Fds::default())?)
 }

@@ -15,9 +15,11 @@ pub enum Ask {
     Set(u32),
     /// `MOUNT_ATTR_*` off.
     Clear(u32),
-    /// One of the access time modes, which share a field.
+    /// One of the access time modes, which share a field, or `NODIRATIME`. As with mount(2), and so mount(8) and runc, who asks for one
+    /// has none of the others that were there.
     Atime(u32),
-    /// Not that access time mode.
+    /// Not that access time mode, nor `NODIRATIME`: takes back what was asked for, and nothing else (mount(2): without any of
+    /// them a mount keeps its own).
     NotAtime(u32),
     /// As `Set`, for the mount and all below it.
     SetAll(u32),
@@ -81,7 +83,7 @@ pub const OPTIONS: &[(&str, Ask)] = &[
     ("defaults", Nothing),
     ("dest-nofollow", DestinationNofollow),
     ("dev", Clear(NODEV)),
-    ("diratime", Clear(NODIRATIME)),
+    ("diratime", NotAtime(NODIRATIME)),
     ("dirsync", Super(DIRSYNC)),
     ("exec", Clear(NOEXEC)),
     ("idmap", Idmap(BIND)),
@@ -91,7 +93,7 @@ pub const OPTIONS: &[(&str, Ask)] = &[
     ("mand", Super(MANDLOCK)),
     ("noatime", Atime(NOATIME)),
     ("nodev", Set(NODEV)),
-    ("nodiratime", Set(NODIRATIME)),
+    ("nodiratime", Atime(NODIRATIME)),
     ("noexec", Set(NOEXEC)),
     ("noiversion", NotSuper(I_VERSION)),
     ("nolazytime", NotSuper(LAZYTIME)),
@@ -151,8 +153,15 @@ impl Mount<'_> {
             Nothing => {}
             Set(bits) => turn(bits, &mut self.set, &mut self.clear),
             Clear(bits) => turn(bits, &mut self.clear, &mut self.set),
-            Atime(mode) => atime(mode, &mut self.set, &mut self.clear),
-            NotAtime(mode) => not_atime(mode, &mut self.set, &mut self.clear),
+            Atime(NODIRATIME) => {
+                self.set |= u64::from(NODIRATIME);
+                self.clear |= u64::from(ATIME | NODIRATIME);
+            }
+            Atime(mode) => {
+                atime(mode, &mut self.set, &mut self.clear);
+                self.clear |= u64::from(NODIRATIME);
+            }
+            NotAtime(mode) => self.set &= !u64::from(mode),
             SetAll(bits) => turn(bits, &mut self.recursive_set, &mut self.recursive_clear),
             ClearAll(bits) => turn(bits, &mut self.recursive_clear, &mut self.recursive_set),
             AtimeAll(mode) => atime(mode, &mut self.recursive_set, &mut self.recursive_clear),
@@ -219,11 +228,20 @@ mod tests {
             (&["noatime", "relatime"], RELATIME),
             (&["noatime", "atime"], RELATIME),
             (&["noatime", "nostrictatime"], NOATIME),
+            (&["nodiratime"], NODIRATIME),
+            (&["strictatime", "nodiratime"], STRICTATIME | NODIRATIME),
+            (&["nodiratime", "noatime", "diratime"], NOATIME),
         ] {
             let mount = asked(options);
-            assert_eq!((mount.set, mount.clear), (set.into(), ATIME.into()), "{options:?}");
+            assert_eq!((mount.set, mount.clear), (set.into(), (ATIME | NODIRATIME).into()), "{options:?}");
         }
         assert_eq!(asked(&["rnoatime"]).recursive_clear, ATIME.into());
+    }
+
+    #[test]
+    fn taking_back_an_access_time_mode_that_nobody_asked_for_changes_nothing() {
+        let mount = asked(&["atime", "diratime", "norelatime", "nostrictatime"]);
+        assert_eq!((mount.set, mount.clear), (0, 0));
     }
 
     #[test]

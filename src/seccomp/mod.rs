@@ -87,6 +87,9 @@ const ALLOW: u32 = 0x7fff_0000;
 const SPEC_ALLOW: u32 = 4;
 /// `SECCOMP_FILTER_FLAG_NEW_LISTENER`: seccomp(2) answers with a descriptor.
 pub const NEW_LISTENER: u32 = 8;
+/// No flag for the kernel: the agent is asked about sendmsg(2), so init tells the listener's number by write(2), and the runtime
+/// fetches it (pidfd_getfd(2), which takes the right to trace init: an ordinary user has it not).
+pub const BY_NUMBER: u32 = 1 << 31;
 
 /// A compiled profile.
 #[derive(Clone, Copy, Debug)]
@@ -104,13 +107,10 @@ pub fn compile<'w>(node: &Node<'_>, work: &'w mut Work) -> Result<Option<Filter<
     if profile.default_action().is_empty() && profile.syscalls().is_empty() {
         return Ok(None);
     }
-    let notifies = work.profile.read(&profile)?;
-    let mut flags = flags(profile.flags())?;
-    if notifies {
-        flags |= NEW_LISTENER;
-        if profile.listener_path().is_empty() {
-            return Err(profile.listener_path().refuse("must be set for SCMP_ACT_NOTIFY"));
-        }
+    let listener = work.profile.read(&profile)?;
+    let flags = flags(profile.flags())? | listener;
+    if listener != 0 && profile.listener_path().is_empty() {
+        return Err(profile.listener_path().refuse("must be set for SCMP_ACT_NOTIFY"));
     }
     match emit::program(work) {
         Some(program) => Ok(Some(Filter { program, flags })),

@@ -3,7 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::emit::{Code, RANGES, Range};
-use super::{ACTIONS, ALLOW, ARCHITECTURES, ERRNO, LOG, NOTIFY, OPERATORS, TRACE, known, place, table};
+use super::{
+    ACTIONS, ALLOW, ARCHITECTURES, BY_NUMBER, ERRNO, LOG, NEW_LISTENER, NOTIFY, OPERATORS, TRACE, known,
+    place, table,
+};
 use crate::error::Result;
 use crate::oci::{self, seccomp};
 use crate::wire::json::{Node, Text};
@@ -123,8 +126,8 @@ impl Work {
 }
 
 impl Profile {
-    /// Reads it. Whether it has some agent told of calls.
-    pub(super) fn read(&mut self, profile: &oci::Seccomp<'_>) -> Result<bool> {
+    /// Reads it. If it has some agent told of calls, the flags that say so.
+    pub(super) fn read(&mut self, profile: &oci::Seccomp<'_>) -> Result<u32> {
         let default = action(profile.default_action(), profile.default_errno_ret(), true)?;
         if default == NOTIFY {
             return Err(profile.default_action().refuse("SCMP_ACT_NOTIFY cannot be used as default action"));
@@ -146,15 +149,15 @@ impl Profile {
                 *rule = Rule { action, first: 0, count: 0, before: 0, call: 0 };
             }
         }
-        let mut notifies = false;
+        let mut flags = 0;
         for node in profile.syscalls().list()? {
-            notifies |= self.entry(&node, default)?;
+            flags |= self.entry(&node, default)?;
         }
-        Ok(notifies)
+        Ok(flags)
     }
 
-    /// One entry of `syscalls`. Whether it notifies.
-    fn entry(&mut self, node: &Node<'_>, default: u32) -> Result<bool> {
+    /// One entry of `syscalls`, and what it adds to the flags.
+    fn entry(&mut self, node: &Node<'_>, default: u32) -> Result<u32> {
         let mut entry = seccomp::Rule::of(node);
         entry.locate()?;
         let action = action(entry.action(), entry.errno_ret(), false)?;
@@ -171,13 +174,18 @@ impl Profile {
         }
         let count = self.test_count - first;
         let rule = Rule { action, first, count, before: 0, call: 0 };
-        let mut any = false;
+        let mut flags = 0;
         for node in entry.names().list()? {
-            any = true;
             let text = node.read::<Text<'_>>()?;
-            if action == NOTIFY && text == "sendmsg" {
-                // By that call init hands over the descriptor of whoever would have to answer.
-                return Err(node.refuse("SCMP_ACT_NOTIFY cannot be used for the sendmsg syscall"));
+            if action == NOTIFY {
+                flags |= NEW_LISTENER;
+                if text == "sendmsg" {
+                    flags |= BY_NUMBER;
+                }
+                if text == "write" {
+                    // Init has to tell of the descriptor before there is somebody to answer. runc's words.
+                    return Err(node.refuse("SCMP_ACT_NOTIFY cannot be used for the write syscall"));
+                }
             }
             let mut buffer = [0; NAME];
             let name = text.decode(&mut buffer).ok();
@@ -195,7 +203,7 @@ impl Profile {
                 self.add(arch, place, Rule { call, ..rule }, repeated).ok_or_else(|| too_many(&node))?;
             }
         }
-        Ok(any && action == NOTIFY)
+        Ok(flags)
     }
 
     /// Remembers the highest number.

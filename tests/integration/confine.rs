@@ -92,6 +92,20 @@ fn a_capability_that_the_caller_lacks_only_warns() {
 }
 
 #[test]
+fn an_ambient_capability_that_is_not_inheritable_only_warns() {
+    not_for!("crun", "1.8.1 fails on it");
+    not_for!("runc", "1.1 says so of no name");
+    let (both, one) = (json!(["CAP_KILL", "CAP_CHOWN"]), json!(["CAP_KILL"]));
+    let bundle = Bundle::with(|c| {
+        c["process"]["capabilities"] = json!({"bounding": both, "effective": both, "permitted": both, "inheritable": one, "ambient": both})
+    });
+    let out = bundle.run();
+    assert!(out.stderr.contains("can't raise ambient capability CAP_CHOWN: "), "no warning: {}", out.stderr);
+    assert!(!out.stderr.contains("CAP_KILL"), "{}", out.stderr);
+    assert_eq!(set(&out.facts(), "ambient"), KILL);
+}
+
+#[test]
 fn an_inheritable_capability_outside_the_bounding_set_is_refused() {
     not_for!("crun", "1.8.1 starts it");
     let bundle = Bundle::with(|c| {

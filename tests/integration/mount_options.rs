@@ -95,6 +95,20 @@ fn a_bind_with_a_flag_has_only_the_flags_that_are_named() {
         // mount(2): no access time mode is no change of it.
         assert!(mount.has("noatime"), "{mount:?}");
     }
+    for (options, mode) in [
+        // Nor is taking one back (mount(8) does the same).
+        (&["bind", "dev", "atime", "diratime", "nostrictatime"][..], "noatime"),
+        (&["bind", "relatime"], "relatime"),
+        (&["bind", "nodiratime"], "nodiratime relatime"),
+        (&["bind", "nodiratime", "noatime"], "noatime nodiratime"),
+        (&["bind", "strictatime"], ""),
+    ] {
+        let mount = bind_of_a_restricted_mount(options);
+        for flag in ["noatime", "nodiratime", "relatime"] {
+            let wanted = mode.split(' ').any(|one| one == flag);
+            assert_eq!(mount.has(flag), wanted, "{flag} of {options:?}: {mount:?}");
+        }
+    }
     for options in [&["bind"][..], &["rbind", "rprivate"]] {
         let mount = bind_of_a_restricted_mount(options);
         for flag in ["nosuid", "nodev", "noexec", "noatime"] {

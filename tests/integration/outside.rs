@@ -315,6 +315,17 @@ fn help_and_version_need_nothing() {
 }
 
 #[test]
+fn help_begins_as_that_of_runc_does() {
+    not_for!("crun", "it has other words");
+    for (args, what) in [(&["-h"][..], " - Open Container Initiative runtime"), (&["run", "-h"], " run - ")] {
+        let out = plain(args);
+        let mut lines = out.ok().stdout.lines();
+        assert_eq!(lines.next(), Some("NAME:"), "{args:?}");
+        assert!(lines.next().unwrap().contains(what), "{args:?}");
+    }
+}
+
+#[test]
 fn help_names_every_flag_of_run() {
     only_ours!("it is about our text");
     let out = plain(&["run", "--help"]);

@@ -115,7 +115,10 @@ struct Reply {
 const RECEIVE: u64 = 0xc050_2100;
 const SEND: u64 = 0xc018_2101;
 
-/// Takes one listener, answers its first call with ENXIO, and gives what it was told.
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`.
+const CONTINUE: u32 = 1;
+
+/// Takes one listener, answers its first call but sendmsg(2) with ENXIO, and gives what it was told.
 fn agent(bundle: &Bundle) -> JoinHandle<Value> {
     let listener = UnixListener::bind(bundle.dir.join("agent")).unwrap();
     std::thread::spawn(move || {
@@ -124,9 +127,17 @@ fn agent(bundle: &Bundle) -> JoinHandle<Value> {
         let mut call = Call { id: 0, pid: 0, flags: 0, data: [0; 8] };
         // SAFETY: both structures are the kernel's.
         unsafe {
-            assert_eq!(libc::ioctl(fd.as_raw_fd(), RECEIVE as _, &mut call), 0);
-            let mut reply = Reply { id: call.id, value: 0, error: -libc::ENXIO, flags: 0 };
-            assert_eq!(libc::ioctl(fd.as_raw_fd(), SEND as _, &mut reply), 0);
+            loop {
+                assert_eq!(libc::ioctl(fd.as_raw_fd(), RECEIVE as _, &mut call), 0);
+                let goes_on = call.data[0] as i32 == libc::SYS_sendmsg as i32;
+                let (error, flags) = if goes_on { (0, CONTINUE) } else { (-libc::ENXIO, 0) };
+                let mut reply = Reply { id: call.id, value: 0, error, flags };
+                assert_eq!(libc::ioctl(fd.as_raw_fd(), SEND as _, &mut reply), 0);
+                if !goes_on {
+                    break;
+                }
+                call = Call { id: 0, pid: 0, flags: 0, data: [0; 8] };
+            }
         }
         serde_json::from_slice(&message.payload).unwrap()
     })
@@ -159,6 +170,22 @@ fn an_agent_is_told_of_the_container_and_answers_its_calls() {
         assert_eq!(state["state"]["bundle"], json!(bundle.dir));
         assert_eq!(state["state"]["annotations"], json!({"a": "b"}));
         assert!(state["pid"].as_i64().unwrap() > 1 && state["pid"] == state["state"]["pid"]);
+    }
+}
+
+/// bypass4netns asks for it.
+#[test]
+fn an_agent_may_be_asked_about_the_call_that_would_tell_of_it() {
+    for no_new_privileges in [true, false] {
+        let mut bundle = Bundle::new();
+        notify(&mut bundle, no_new_privileges);
+        bundle.config["linux"]["seccomp"]["syscalls"][0]["names"] = json!(["sendmsg", "mkdir", "mkdirat"]);
+        let agent = agent(&bundle);
+        let mut bundle = bundle.ask(&[MKDIR]);
+        assert_eq!(&bundle.run().facts()[MKDIR], "!ENXIO", "noNewPrivileges {no_new_privileges}");
+        agent.join().unwrap();
+        bundle.config["linux"]["seccomp"]["syscalls"][0]["names"] = json!(["write"]);
+        bundle.run().refused(&["SCMP_ACT_NOTIFY cannot be used for the write syscall"]);
     }
 }
 

@@ -37,7 +37,7 @@ fn golden_bytes() {
         assert_eq!(bytes, [16, 0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
     assert_eq!(
-        emit_pid(&mut [0; SMALL], 0x0102_0304).unwrap(),
+        emit_number(&mut [0; SMALL], Kind::Pid, 0x0102_0304).unwrap(),
         [24, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1, 0, 4, 3, 2, 1]
     );
     let expected: &[u8] = &[
@@ -55,11 +55,15 @@ fn what_a_stage_says_is_what_the_runtime_hears() {
     let hears = channel(&runtime);
     channel(&stage).send_simple(Kind::MapPlease).unwrap();
     channel(&stage).send_pid(77).unwrap();
+    channel(&stage).send_listener(5, true).unwrap();
+    channel(&stage).send_listener(stage.as_raw_fd(), false).unwrap();
     channel(&stage).send_error("mount", "/proc", None).unwrap();
     channel(&stage).send_simple(Kind::Ready).unwrap();
     drop(stage);
     assert_eq!(hears.answer(), Ok(Answer::MapPlease));
     assert_eq!(hears.answer(), Ok(Answer::Pid(77)));
+    assert_eq!(hears.answer(), Ok(Answer::Listener(Err(5))));
+    assert!(matches!(hears.answer(), Ok(Answer::Listener(Ok(_)))));
     assert_eq!(hears.answer(), Err(Error::refused("mount", b"/proc")));
     assert_eq!(hears.answer(), Ok(Answer::Ready));
     assert_eq!(hears.answer(), Ok(Answer::Closed));
@@ -105,7 +109,7 @@ fn one_message_is_read_and_the_next_left_in_the_socket() {
     channel(&runtime).expect(Kind::MapDone, &mut Fds::default()).unwrap();
     let mut rest = Vec::new();
     runtime.read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, emit_pid(&mut [0; SMALL], 9).unwrap());
+    assert_eq!(rest, emit_number(&mut [0; SMALL], Kind::Pid, 9).unwrap());
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn a_message_larger_than_the_socket_buffer_arrives_whole_with_its_descriptors() 
         assert_eq!(fds.len(), 2);
         let copy = fds.take(0).unwrap();
         assert_eq!((fds.get(0), fds.get(1).is_some()), (None, true));
-        raw::write(&copy, b"x").unwrap();
+        raw::write(copy.as_raw(), b"x").unwrap();
     });
     source.read_exact(&mut [0]).unwrap();
 }
@@ -173,7 +177,7 @@ fn a_truncated_or_corrupted_answer_is_refused_or_read_as_another_valid_one() {
         drop(stage);
         channel(&runtime).answer()
     };
-    let pid = emit_pid(&mut [0; SMALL], 9).unwrap().to_vec();
+    let pid = emit_number(&mut [0; SMALL], Kind::Pid, 9).unwrap().to_vec();
     for whole in [pid, error_bytes()] {
         assert_eq!(hear(&[]), Ok(Answer::Closed));
         for cut in 1..whole.len() {

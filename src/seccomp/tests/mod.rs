@@ -218,6 +218,7 @@ fn flags_are_the_kernels_and_their_absence_is_runcs_default() {
     let notify =
         r#","listenerPath":"/a","flags":[],"syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]"#;
     assert_eq!(flags(notify), NEW_LISTENER);
+    assert_eq!(flags(&notify.replace("mkdir", "sendmsg")), NEW_LISTENER | BY_NUMBER);
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn what_is_not_known_is_refused_by_its_path() {
             "syscalls[0].errnoRet: expected",
         ),
         (
-            rule(r#"{"names":["a","sendmsg"],"action":"SCMP_ACT_NOTIFY"}"#),
+            rule(r#"{"names":["a","write"],"action":"SCMP_ACT_NOTIFY"}"#),
             "syscalls[0].names[1]: SCMP_ACT_NOTIFY cannot",
         ),
         (rule(r#"{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}"#), "listenerPath: must be set"),
