@@ -377,14 +377,15 @@ impl<'a> Container<'a> {
         let lacking = if users { 0 } else { capability::ungrantable(&wanted)? };
         // capabilities(7): what is ambient is permitted and inheritable.
         let unfit = wanted.ambient & !(wanted.permitted & wanted.inheritable);
-        for (name, number) in names::CAPABILITIES {
-            let (before, after) = match (lacking >> number & 1, unfit >> number & 1) {
-                (1, _) => ("", "not ours to grant, ignored"),
-                // runc's words.
-                (_, 1) => ("can't raise ambient capability ", "not permitted and inheritable"),
-                _ => continue,
-            };
-            warn(&Error::refused("process.capabilities", format_args!("{before}{name}: {after}")));
+        // Runc's words, but in one line: there are bundles with all of theirs in the one set and none in the other.
+        for (set, what, why) in [
+            (lacking, "", "not ours to grant, ignored"),
+            (unfit, "can't raise ambient capability ", "not permitted and inheritable"),
+        ] {
+            if set != 0 {
+                let listed = names::Listed(set);
+                warn(&Error::refused("process.capabilities", format_args!("{what}{listed}: {why}")));
+            }
         }
         Ok(())
     }

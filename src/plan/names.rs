@@ -1,6 +1,8 @@
 //! Names that configurations use, and the kernel's numbers for them: one sorted table each, read by the
 //! translation, the printer and `features`.
 
+use core::fmt;
+
 use crate::wire::json::Text;
 
 /// `linux.namespaces[].type`, as `CLONE_NEW*` (namespaces(7)).
@@ -74,6 +76,21 @@ pub const CAPABILITIES: &[(&str, u32)] = &[
     ("CAP_SYS_TTY_CONFIG", 26),
     ("CAP_WAKE_ALARM", 35),
 ];
+
+/// The names of a set of capabilities, one bit each.
+pub struct Listed(pub u64);
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for (name, _) in CAPABILITIES.iter().filter(|(_, number)| self.0 >> number & 1 != 0) {
+            f.write_str(before)?;
+            f.write_str(name)?;
+            before = ", ";
+        }
+        Ok(())
+    }
+}
 
 /// getrlimit(2), by asm-generic/resource.h.
 pub const RLIMITS: &[(&str, u32)] = &[
