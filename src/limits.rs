@@ -34,9 +34,6 @@ pub const GROUPS: usize = 1024;
 /// Lines in one id map (kernel: 340 since Linux 4.15).
 pub const ID_MAPS: usize = 340;
 
-/// Largest state.json of ours: an id, five numbers and two dates.
-pub const STATE: usize = 4096;
-
 /// Read-only tmpfs mounts that are kept writable until all mount points in them are made; more become read-only at once.
 pub const LATE_MOUNTS: usize = 32;
 
@@ -50,10 +47,6 @@ pub const COPY_DEPTH: usize = 64;
 /// The container's cgroup: with its mount point before and a file's name behind it still fits a path.
 pub const CGROUP_PATH: usize = 2048;
 
-/// Names and mount points of all hierarchies together (the usual fourteen need 800 bytes) and the
-/// container's cgroup.
-pub const CGROUP_NAMES: usize = 4096;
-
 /// How deep cgroups inside the container's are searched for processes. The stack pays 4 KB for each.
 pub const CGROUP_DEPTH: u32 = 64;
 
@@ -65,6 +58,12 @@ pub const PASSWD: usize = 16 << 20;
 
 /// Largest SETUP: two paths for each hierarchy, and some numbers.
 pub const SETUP: usize = HIERARCHIES * 3 * PATH;
+
+/// Largest file of a container: a plan, a SETUP, and which process it is.
+pub const STORED: usize = PLAN + SETUP + PATH;
+
+/// Bytes of a record: three numbers and a date.
+pub const RECORD: usize = 128;
 
 /// Paths alive at once, a multiple of 64: a search 64 cgroups deep holds one at each level, and whatever calls
 /// it some more. Only those in use cost memory.

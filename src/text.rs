@@ -4,6 +4,8 @@
 
 mod shelf;
 
+pub use shelf::Place;
+
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 

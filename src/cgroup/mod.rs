@@ -37,8 +37,7 @@ use crate::limits;
 use crate::plan::namespace::Hierarchy as Noun;
 use crate::plan::{Noun as _, Plan, kind};
 use crate::sys::fd::{read_at, write_at};
-use crate::sys::memory;
-use crate::text::{PathBuf, short};
+use crate::text::{PathBuf, Place, short};
 
 /// What this host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,40 +84,43 @@ struct Span {
     end: u16,
 }
 
-/// Texts of a few bytes each, one behind the other, each with its NUL. Kept off the stack: `Cgroups` is a value
-/// that is moved.
+/// Texts of a few bytes each, one behind the other, each with its NUL: as many as a path has room for (those of the usual
+/// fourteen hierarchies take 800 bytes), and where paths are, since `Cgroups` is a value that is moved.
 #[derive(Default)]
-struct Names {
-    memory: Option<&'static mut [u8]>,
-    len: u16,
-}
+struct Names(Option<Place>);
 
 impl Names {
     fn get(&self, span: Span) -> &CStr {
-        let all = self.memory.as_deref().unwrap_or_default();
-        let bytes = all.get(usize::from(span.start)..usize::from(span.end)).unwrap_or_default();
+        let all = self.0.as_ref().and_then(|all| all.get(usize::from(span.start)..usize::from(span.end)));
+        let bytes = all.unwrap_or_default();
         CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
     }
 
     #[inline(never)]
     fn add(&mut self, parts: &[&[u8]]) -> Result<Span> {
-        if self.memory.is_none() {
-            self.memory = Some(memory::anonymous(limits::CGROUP_NAMES).context("mmap", "cgroups")?);
+        if self.0.is_none() {
+            self.0 = Place::take();
+            self.0.as_deref_mut().into_iter().for_each(|all| all.clear());
         }
-        let start = self.len;
+        let all = self.0.as_mut().ok_or_else(too_many)?;
+        let start = all.len() as u16;
         for part in parts.iter().chain(&[&b"\0"[..]]) {
-            let free = self.memory.as_deref_mut().and_then(|all| all.get_mut(usize::from(self.len)..));
-            let place = free.and_then(|free| free.get_mut(..part.len())).ok_or_else(too_many)?;
-            place.copy_from_slice(part);
-            self.len += part.len() as u16;
+            all.extend_from_slice(part).map_err(|_| too_many())?;
         }
-        Ok(Span { start, end: self.len })
+        Ok(Span { start, end: all.len() as u16 })
     }
 }
 
 #[cold]
 fn too_many() -> Error {
     Error::refused("cgroups", "more or longer hierarchies than limits.rs provides for")
+}
+
+/// Whether a hierarchy of these has the controller.
+fn has(controllers: &CStr, controller: &str) -> bool {
+    let controllers = controllers.to_bytes();
+    controllers.is_empty()
+        || crate::wire::cgroupfs::list(controllers).any(|name| name == controller.as_bytes())
 }
 
 impl Cgroups {
@@ -139,8 +141,9 @@ impl Cgroups {
         self.mode
     }
 
-    /// What [`Cgroups::emit`] wrote, in a later process. Nothing is opened.
-    pub fn restore(setup: &Plan<'_>) -> Result<Self> {
+    /// What [`Cgroups::emit`] wrote, in a later process; of all hierarchies or of that which has the controller `only`.
+    /// Nothing is opened.
+    pub fn restore(setup: &Plan<'_>, only: Option<&str>) -> Result<Self> {
         let mut cgroups = Self::none();
         cgroups.nodev = setup.has(kind::NODEV)?;
         for noun in setup.each::<Noun>() {
@@ -149,11 +152,17 @@ impl Cgroups {
             if noun.path.to_bytes().len() < 2 {
                 return Err(Error::refused("plan", "a cgroup without a path"));
             }
+            if only.is_some_and(|only| !has(noun.controllers, only)) {
+                continue;
+            }
             cgroups.mode = if noun.controllers.is_empty() { Mode::V2 } else { Mode::V1 };
             if cgroups.path.end == 0 {
                 cgroups.path = cgroups.names.add(&[noun.path.to_bytes()])?;
             }
             cgroups.add(noun.controllers.to_bytes(), &[noun.mountpoint.to_bytes()], noun.made)?;
+            if only.is_some() {
+                break;
+            }
         }
         Ok(cgroups)
     }
@@ -279,11 +288,7 @@ impl Cgroups {
 
     /// The hierarchy that a controller is in. v2's has all.
     fn holding(&self, controller: &str) -> Option<&Hierarchy> {
-        self.entered().iter().find(|hierarchy| {
-            let controllers = self.names.get(hierarchy.controllers).to_bytes();
-            controllers.is_empty()
-                || crate::wire::cgroupfs::list(controllers).any(|name| name == controller.as_bytes())
-        })
+        self.entered().iter().find(|hierarchy| has(self.names.get(hierarchy.controllers), controller))
     }
 
     /// The hierarchy whose processes are the container's: the one that can also be frozen.

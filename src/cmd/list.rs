@@ -1,5 +1,6 @@
 //! `list`: all containers of the state root, as a table, as JSON, or by their names.
 
+use core::ffi::CStr;
 use core::fmt::{self, Write};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -7,8 +8,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::lex::{Item, Parser, usage};
 use super::output::{Output, print};
 use super::{Command, Globals, report};
-use crate::container::query::{self, Summary};
-use crate::container::store::{MISSING, Names, Store, read_full};
+use crate::container::query;
+use crate::container::record::{self, Stored};
+use crate::container::store::{MISSING, Store, read_full};
 use crate::error::{Context, Errno, Error, Result};
 use crate::text::{Bytes, Into, Short, short, shown};
 use crate::wire::json::Writer;
@@ -36,82 +38,78 @@ fn run(globals: &Globals, mut parser: Parser) -> Result<u8> {
             Item::Operand(_) => return Err(usage("no operand is expected")),
         }
     }
-    let containers = Containers::open(globals)?;
     let mut out = Output::new();
     if quiet {
-        containers.each(&mut |it| writeln!(out, "{}", Bytes(it.state.id)));
+        each(globals, &mut |store, id, room| {
+            Stored::load(store, id, room)?;
+            writeln!(out, "{}", shown(id)).map_err(unformatted)
+        })?;
         out.flush()?;
     } else if json {
-        containers.as_json(&mut out).map_err(|_| Error::refused("list", "not formatted"))?;
+        as_json(globals, &mut out)?;
         out.flush()?;
     } else {
         let mut rows = Into::new(sys::memory::anonymous(limits::NAMES).context("mmap", "list")?);
         let _ = rows.write_str("ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n");
-        let users = users()?;
-        containers.each(&mut |it| {
-            let (id, status, bundle) = (Bytes(it.state.id), Bytes(it.state.status), Bytes(it.state.bundle));
-            let owner = name(users, it.owner);
-            writeln!(rows, "{id}\t{}\t{status}\t{bundle}\t{}\t{owner}", it.state.pid, it.created)
-        });
+        let mut users = Users::read()?;
+        each(globals, &mut |store, id, room| {
+            query::look(store, id, room, &mut |it| {
+                let (id, status, bundle) = (Bytes(it.state.id), it.state.status, Bytes(it.state.bundle));
+                let (pid, created, owner) = (it.state.pid, it.created, users.name(it.owner));
+                writeln!(rows, "{id}\t{pid}\t{}\t{bundle}\t{created}\t{owner}", Bytes(status))
+            })
+        })?;
         let rows = rows.finish();
         print(|out| align(rows, out))?;
     }
     Ok(0)
 }
 
-/// The containers of the state root; none where it has not been made yet.
-struct Containers<'a> {
-    globals: &'a Globals,
-    all: Option<(Store, Names)>,
+fn unformatted(_: fmt::Error) -> Error {
+    Error::refused("list", "not formatted")
 }
 
-impl<'a> Containers<'a> {
-    fn open(globals: &'a Globals) -> Result<Self> {
-        let all = match Store::open(globals.root()?) {
-            // One that was asked for by name has to be there.
-            Err(error) if error.errno() == Some(Errno::NOENT) && globals.root.is_none() => None,
-            store => {
-                let store = store?;
-                let names = store.names()?;
-                Some((store, names))
-            }
-        };
-        Ok(Self { globals, all })
-    }
+/// What is done with one, and memory to read it into.
+type Look<'a> = dyn FnMut(&Store, &CStr, &mut [u8]) -> Result<()> + 'a;
 
-    /// Each in the order of their names. One that cannot be read does not hide the others, and one that is deleted
-    /// meanwhile is none.
-    fn each(&self, show: &mut dyn FnMut(&Summary<'_>) -> fmt::Result) {
-        let Some((store, names)) = &self.all else { return };
-        let mut last = c"";
-        while let Some(id) = names.after(last) {
-            match query::look(store, id, show) {
-                Err(error) if error.op() != MISSING => {
-                    let broken = Error::refused("list", format_args!("{}: {error}", shown(id)));
-                    report::warning(self.globals, &broken);
-                }
-                _ => {}
+/// Each in the order of their names; none where the state root has not been made yet. One that cannot be read does not hide
+/// the others, and one that is deleted meanwhile is none. All are read into the same memory.
+fn each(globals: &Globals, look: &mut Look<'_>) -> Result<()> {
+    let store = match Store::open(globals.root()?) {
+        // One that was asked for by name has to be there.
+        Err(error) if error.errno() == Some(Errno::NOENT) && globals.root.is_none() => return Ok(()),
+        store => store?,
+    };
+    let room = record::room()?;
+    for id in store.names()?.sorted()? {
+        match look(&store, id, room) {
+            Err(error) if error.op() != MISSING => {
+                let broken = Error::refused("list", format_args!("{}: {error}", shown(id)));
+                report::warning(globals, &broken);
             }
-            last = id;
+            _ => {}
         }
     }
+    Ok(())
+}
 
-    /// As Go's encoder writes a slice, which is `null` when nothing was put into it.
-    fn as_json(&self, out: &mut Output) -> fmt::Result {
-        let (mut any, users) = (false, users().unwrap_or(&[]));
-        let mut writer = Writer::compact(out);
-        self.each(&mut |it| {
+/// As Go's encoder writes a slice, which is `null` when nothing was put into it.
+fn as_json(globals: &Globals, out: &mut Output) -> Result<()> {
+    let (mut any, mut users) = (false, Users::read()?);
+    let mut writer = Writer::compact(out);
+    each(globals, &mut |store, id, room| {
+        query::look(store, id, room, &mut |it| {
             if !any {
                 writer.array(None)?;
             }
             any = true;
-            it.print(&name(users, it.owner), &mut writer)
-        });
-        if any {
-            writer.end_array()?;
-        }
-        out.write_str(if any { "\n" } else { "null\n" })
+            it.print(users.name(it.owner), &mut writer)
+        })
+    })?;
+    if any {
+        writer.end_array().map_err(unformatted)?;
     }
+    out.write_str(if any { "\n" } else { "null\n" }).map_err(unformatted)
 }
 
 /// passwd(5) of the host; none is an empty one.
@@ -124,11 +122,27 @@ pub(super) fn users() -> Result<&'static [u8]> {
     Ok(memory.get(..len).unwrap_or(&[]))
 }
 
-/// The name of a user, or `#` and the number.
-fn name(users: &[u8], uid: u32) -> Short {
-    match passwd::name(users, uid) {
-        Some(name) => short(format_args!("{}", Bytes(name))),
-        None => short(format_args!("#{uid}")),
+/// Names of users. All containers are mostly of one.
+struct Users {
+    passwd: &'static [u8],
+    last: Option<(u32, Short)>,
+}
+
+impl Users {
+    fn read() -> Result<Self> {
+        Ok(Self { passwd: users()?, last: None })
+    }
+
+    /// The name of a user, or `#` and the number.
+    fn name(&mut self, uid: u32) -> &str {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != uid) {
+            let name = match passwd::name(self.passwd, uid) {
+                Some(name) => short(format_args!("{}", Bytes(name))),
+                None => short(format_args!("#{uid}")),
+            };
+            self.last = Some((uid, name));
+        }
+        self.last.as_ref().map_or("", |(_, name)| name)
     }
 }
 

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use nsenter::attr::Writer;
 use nsenter::stage;
 use nsenter::sync::{Answer, Channel, Kind, silent};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::launch::{Order, is_rootless};
@@ -45,7 +45,6 @@ impl Container<'_> {
         order: &Order<'_>,
         channel: Channel,
         (entered, prioritised): (bool, bool),
-        file: BorrowedFd<'_>,
         message: &[u8],
     ) -> Result<()> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
@@ -104,7 +103,7 @@ impl Container<'_> {
         let fds: heapless::Vec<i32, { limits::HIERARCHIES + 2 }> = fds.collect();
         channel.send_with_fds(setup, &fds)?;
         channel.send(message)?;
-        self.entry.append(file, setup)
+        self.file.as_ref().map_or(Ok(()), |file| self.entry.append(file.as_fd(), setup))
     }
 
     /// Answers the stages until the process runs, or waits at its gate.

@@ -9,13 +9,15 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use core::ffi::CStr;
 
 use super::identity::Identity;
-use super::record::{self, Record};
-use super::store::{Entry, MISSING, STATE, Store, missing};
+use super::query::status;
+use super::record::{self, Stored};
+use super::store::{Entry, MISSING, Store, missing};
 use super::{Container, Init};
 use crate::cgroup::Cgroups;
 use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
+use crate::plan::record::Record;
 use crate::plan::{self, hook, kind};
 use crate::text::PathBuf;
 use crate::trace;
@@ -35,38 +37,28 @@ const GRACE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 impl<'a> Container<'a> {
     /// A container that an earlier process made, as far as it got.
     pub fn load(store: &'a Store, id: &'a CStr) -> Result<Self> {
-        match Self::restore(store, id, store.entry(id)?) {
-            // Its maker may still be writing it, under the lock.
-            Err(error) if error.op() == plan::BROKEN => {
-                let entry = store.entry(id)?;
-                entry.share()?;
-                Self::restore(store, id, entry)
-            }
-            done => done,
-        }
+        let (entry, stored) = Stored::load(store, id, record::room()?)?;
+        Self::of(store, id, entry, stored)
     }
 
-    /// The same, locked, to be changed.
+    /// The same, locked, to be changed. (A directory that was removed before it was ours has no plan.)
     pub fn locked(store: &'a Store, id: &'a CStr) -> Result<Self> {
-        let entry = store.locked(id)?;
+        let entry = store.entry(id)?;
+        entry.lock()?;
         Self::restore(store, id, entry)
     }
 
     pub(super) fn restore(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
-        let stored = entry.read_plan()?;
-        // It comes first: nobody has written it yet, or ever will. Or somebody has removed it.
-        if stored.is_empty() {
-            return Err(match recorded(&entry)? {
-                Some(_) => Error::refused(plan::BROKEN, "it is empty, or gone"),
-                None => missing(id),
-            });
-        }
-        let (plan, rest) = plan::stored(stored, Kind::Plan as u16)?;
-        // None: the runtime was killed before it wrote where the cgroups are.
-        let setup = if rest.is_empty() { None } else { Some(plan::stored(rest, Kind::Setup as u16)?.0) };
+        let stored = Stored::read(&entry, id, record::room()?)?;
+        Self::of(store, id, entry, stored)
+    }
+
+    /// What is stored of it, come to life.
+    fn of(store: &'a Store, id: &'a CStr, entry: Entry, stored: Stored<'a>) -> Result<Self> {
+        let Stored { plan, setup, record, .. } = stored;
         let cgroups = match &setup {
             _ if plan.has(kind::CGROUP_MANAGER_DISABLED)? => None,
-            Some(setup) => Some(Cgroups::restore(setup)?),
+            Some(setup) => Some(Cgroups::restore(setup, None)?),
             None => {
                 let mut cgroups = Cgroups::discover()?;
                 let missing = attr::Error { kind: kind::CGROUPS_PATH, fault: attr::Fault::Missing };
@@ -75,26 +67,49 @@ impl<'a> Container<'a> {
             }
         };
         let resctrl = setup.map_or(Ok(None), |setup| setup.u32(kind::RESCTRL))?.unwrap_or(0);
-        let identity = Record::load(&entry)?.and_then(|record| record.init);
-        let unrecorded = identity.is_none();
-        let init = running(identity)?;
-        Ok(Self { store, id, entry, plan, cgroups, init, console: None, notify: None, resctrl, unrecorded })
+        let unrecorded = record.is_none();
+        let init = record.map_or(Ok(None), |record| Init::of(&record))?;
+        Ok(Self {
+            store,
+            id,
+            entry,
+            plan,
+            cgroups,
+            init,
+            console: None,
+            notify: None,
+            resctrl,
+            unrecorded,
+            file: None,
+        })
     }
 
     /// What can be told of a container whose plan is not one any more: its process, and where its cgroups were, or are by default.
     #[cold]
     fn salvage(store: &'a Store, id: &'a CStr, entry: Entry) -> Result<Self> {
-        let stored = entry.read_plan().and_then(|stored| plan::stored(stored, Kind::Plan as u16));
+        let stored = entry.read_plan(record::room()?);
+        let stored = stored.and_then(|(stored, _)| plan::stored(stored, Kind::Plan as u16));
         let mut path = PathBuf::new();
         path.push(plan::DEFAULT_CGROUP).and_then(|()| path.push(id.to_bytes())).map_err(|_| missing(id))?;
         let known = stored.as_ref().ok().and_then(|(stored, _)| stored.string(kind::CGROUPS_PATH).ok()?);
         let mut cgroups = Cgroups::discover()?;
         cgroups.find(known.unwrap_or(path.as_cstr()))?;
-        let init = recorded(&entry)?;
         let plan = plan::stored(&EMPTY, 0)?.0;
         let cgroups = Some(cgroups);
-        let (console, notify) = (None, None);
-        Ok(Self { store, id, entry, plan, cgroups, init, console, notify, resctrl: 0, unrecorded: true })
+        let (init, console, notify) = (None, None, None);
+        Ok(Self {
+            store,
+            id,
+            entry,
+            plan,
+            cgroups,
+            init,
+            console,
+            notify,
+            resctrl: 0,
+            unrecorded: true,
+            file: None,
+        })
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one: then the container stays
@@ -144,6 +159,12 @@ impl<'a> Container<'a> {
 }
 
 impl Init {
+    /// The process that is recorded, as long as it is there.
+    pub(super) fn of(record: &Record<'_>) -> Result<Option<Self>> {
+        let it = Identity { pid: record.pid as i32, start: record.start };
+        Ok(it.open()?.map(|pidfd| Self { pid: it.pid, pidfd }))
+    }
+
     /// Whether it ends in time, or has.
     fn ends(&self, patience: Timespec) -> Result<bool> {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
@@ -151,40 +172,19 @@ impl Init {
     }
 }
 
-/// The process that state.json names, if it is one, as long as it is there.
-#[cold]
-pub(super) fn recorded(entry: &Entry) -> Result<Option<Init>> {
-    running(Record::load(entry).ok().flatten().and_then(|record| record.init))
-}
-
-/// The process, as long as it is there.
-fn running(identity: Option<Identity>) -> Result<Option<Init>> {
-    let Some(it) = identity else { return Ok(None) };
-    Ok(it.open()?.map(|pidfd| Init { pid: it.pid, pidfd }))
-}
-
 /// `delete`: removes a container that has stopped or was never started; with `force`, any, and what a killed runtime left.
 pub fn delete(store: &Store, id: &CStr, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-    match Container::locked(store, id).and_then(|container| container.end(force, warn)) {
+    let entry = store.entry(id)?;
+    entry.lock()?;
+    let stored = match Stored::read(&entry, id, record::room()?) {
+        // There was nothing before the plan. (Not in a directory that somebody has removed before it was locked.)
+        Err(error) if force && error.op() == MISSING && entry.is_there()? => return store.remove(id, entry),
+        stored => stored,
+    };
+    let container = stored.and_then(|stored| Container::of(store, id, entry, stored));
+    match container.and_then(|container| container.end(force, warn)) {
         // Not where it only could not be read this time: what runs would be forgotten.
-        Err(error) if force && [MISSING, record::NAME, plan::BROKEN].contains(&error.op()) => {
-            clear(store, id, warn)
-        }
-        done => done,
-    }
-}
-
-/// What a killed runtime, or a disk, has left of a container.
-#[cold]
-fn clear(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-    let entry = store.locked(id)?;
-    if Record::load(&entry).is_err_and(|error| error.op() == record::NAME) {
-        entry.unlink(STATE)?;
-    }
-    match Container::restore(store, id, entry).and_then(|container| container.end(true, warn)) {
-        // There was nothing before the plan.
-        Err(error) if error.op() == MISSING => store.remove(id, store.locked(id)?),
-        Err(error) if error.op() == plan::BROKEN => {
+        Err(error) if force && error.op() == plan::BROKEN => {
             Container::salvage(store, id, store.locked(id)?)?.destroy(warn)
         }
         done => done,
@@ -193,13 +193,14 @@ fn clear(store: &Store, id: &CStr, warn: &mut dyn FnMut(&Error)) -> Result<()> {
 
 impl Container<'_> {
     fn end(self, force: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
-        let status = if self.init.is_some() { self.status(None)? } else { "stopped" };
-        let ends = |init: &Init| !force && status == "running" && matches!(init.ends(GRACE), Ok(true));
-        let stopped = matches!(status, "stopped" | "created") || self.init.as_ref().is_some_and(ends);
-        if !(force || stopped) {
-            let id = crate::text::shown(self.id);
-            let reason = format_args!("cannot delete container {id} that is not stopped: {status}");
-            return Err(Error::refused("delete", reason));
+        if let Some(init) = self.init.as_ref().filter(|_| !force) {
+            let status = status(&self.entry, Some(self.is_frozen()?), true)?;
+            let ended = status == "created" || status == "running" && matches!(init.ends(GRACE), Ok(true));
+            if !ended {
+                let id = crate::text::shown(self.id);
+                let reason = format_args!("cannot delete container {id} that is not stopped: {status}");
+                return Err(Error::refused("delete", reason));
+            }
         }
         self.destroy(warn)
     }

@@ -5,6 +5,7 @@
 //! it goes through the pidfd that was compared.
 
 use core::fmt::Write;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,8 +61,20 @@ pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether pidfds are of pidfs. The first one tells.
+fn is_pidfs(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    static KNOWN: AtomicU8 = AtomicU8::new(2);
+    let known = KNOWN.load(Ordering::Relaxed);
+    if known < 2 {
+        return Ok(known == 1);
+    }
+    let is = rustix::fs::fstatfs(pidfd).context("fstatfs", "pidfd")?.f_type as u64 == PIDFS;
+    KNOWN.store(is.into(), Ordering::Relaxed);
+    Ok(is)
+}
+
 fn start(pid: i32, pidfd: BorrowedFd<'_>) -> Result<u64> {
-    if rustix::fs::fstatfs(pidfd).context("fstatfs", "pidfd")?.f_type as u64 == PIDFS {
+    if is_pidfs(pidfd)? {
         return Ok(rustix::fs::fstat(pidfd).context("fstat", "pidfd")?.st_ino);
     }
     let mut path = PathBuf::new();

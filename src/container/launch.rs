@@ -14,9 +14,7 @@ use nsenter::sync::{Answer, Channel, Kind, silent};
 use rustix::fd::{AsFd, OwnedFd};
 
 use super::child::{Child, boot};
-use super::identity::Identity;
 use super::notify::Notify;
-use super::record::Record;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, config, pid_file, socket};
 use crate::cgroup::{Cgroups, Mode};
@@ -195,6 +193,7 @@ impl<'a> Container<'a> {
             notify: None,
             resctrl: 0,
             unrecorded: false,
+            file: None,
         };
         match container.bring_up(order, child.into_inner(), message, sockets, warn) {
             Ok(()) => Ok(container),
@@ -216,7 +215,7 @@ impl<'a> Container<'a> {
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
         // The state comes first, so that whatever follows can be found and cleaned up.
-        let file = self.entry.write_plan(message)?;
+        self.file = Some(self.entry.write_plan(message)?);
         trace::mark(trace::STORED);
         if let Some(address) = order.notify {
             self.entry.make_notify()?;
@@ -268,7 +267,7 @@ impl<'a> Container<'a> {
             trace::mark(trace::MAPPED);
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
-        self.hand_over(order, channel, (directory.is_some(), prioritised), file.as_fd(), message)?;
+        self.hand_over(order, channel, (directory.is_some(), prioritised), message)?;
         trace::mark(trace::HANDED);
         // Init is there.
         let born = boot.collapsed || prioritised;
@@ -357,18 +356,6 @@ impl<'a> Container<'a> {
         }
         let init = self.init.as_ref().map(|init| init.pid);
         scheduling::prioritise(init, &self.plan).map(|()| true)
-    }
-
-    /// Writes down which process it is.
-    pub(super) fn remember(&self) -> Result<()> {
-        match &self.init {
-            Some(init) => {
-                Record::new(Identity::of(init.pid, init.pidfd.as_fd())?).store(&self.entry, self.id)?;
-                trace::mark(trace::REMEMBERED);
-                Ok(())
-            }
-            None => Ok(()),
-        }
     }
 
     /// Warns of the capabilities that cannot be given (config.md: MUST). In a new user namespace (`users`) all are held.

@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{readlinkat_raw, symlinkat};
 use rustix::io::Errno;
 
-use super::record::Record;
+use super::record::{self, Stored};
 use super::store::LEASE;
 use super::{Container, Init};
 use crate::error::{Context, Error, Result};
@@ -35,9 +35,10 @@ impl Container<'_> {
         if !self.plan.has(kind::BRIDGE)? {
             return Ok(());
         }
-        let init = Record::load(&self.entry)?.and_then(|record| record.init);
-        if let (Some(address), Some(init)) = (held(self.entry.directory(), LEASE)?, init) {
-            net::bridge::disconnect(address, init.pid)?;
+        // Also of one that has ended: its link has its name from it.
+        let record = Stored::read(&self.entry, self.id, record::room()?)?.record;
+        if let (Some(address), Some(record)) = (held(self.entry.directory(), LEASE)?, record) {
+            net::bridge::disconnect(address, record.pid as i32)?;
             // Before the directory goes, so that nobody has to look into it for what else there is.
             self.entry.unlink(LEASE)?;
             trace::mark(trace::DISCONNECTED);

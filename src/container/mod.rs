@@ -15,6 +15,7 @@ pub mod launch;
 mod lease;
 mod lend;
 mod listener;
+mod names;
 pub mod notify;
 pub mod pause;
 pub mod pid_file;
@@ -40,7 +41,7 @@ pub struct Container<'a> {
     store: &'a Store,
     id: &'a CStr,
     entry: Entry,
-    plan: Plan<'static>,
+    plan: Plan<'a>,
     cgroups: Option<Cgroups>,
     init: Option<Init>,
     /// The master side of its terminal.
@@ -49,6 +50,8 @@ pub struct Container<'a> {
     resctrl: u32,
     /// Nobody has written down who its first process is.
     unrecorded: bool,
+    /// What is stored of it, as long as there is more to come.
+    file: Option<OwnedFd>,
     /// Hears of its readiness.
     notify: Option<Notify>,
 }

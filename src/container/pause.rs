@@ -29,6 +29,10 @@ pub fn resume(store: &Store, id: &CStr) -> Result<()> {
 }
 
 impl Container<'_> {
+    pub(super) fn is_frozen(&self) -> Result<bool> {
+        self.cgroups.as_ref().map_or(Ok(false), Cgroups::frozen)
+    }
+
     fn freezable(&self) -> Result<&Cgroups> {
         self.cgroups
             .as_ref()

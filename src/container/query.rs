@@ -2,9 +2,9 @@
 
 use core::ffi::CStr;
 
-use super::Container;
-use super::record::Record;
-use super::store::{GATE, GATE_NEW, Store};
+use super::Init;
+use super::record::Stored;
+use super::store::{Entry, GATE, GATE_NEW, Store};
 use crate::cgroup::Cgroups;
 use crate::error::{Error, Result};
 use crate::oci::state::State;
@@ -17,60 +17,60 @@ use crate::wire::json::Writer;
 pub struct Summary<'a> {
     /// What the specification wants to know.
     pub state: State<'a>,
-    /// Where its root is.
-    pub rootfs: &'a [u8],
     /// RFC 3339; empty while it is being made.
     pub created: &'a str,
     /// The user who made it.
     pub owner: u32,
-    plan: &'a Plan<'static>,
+    plan: &'a Plan<'a>,
 }
 
-/// Looks at the container `id`, and hands what there is to tell to `show`.
-pub fn look(store: &Store, id: &CStr, show: &mut dyn FnMut(&Summary<'_>) -> core::fmt::Result) -> Result<()> {
-    let container = Container::load(store, id)?;
-    let record = Record::load(&container.entry)?;
-    let root = container.plan.one::<Root<'_>>()?;
+/// Looks at the container `id`, and hands what there is to tell to `show`. `room`: of [`super::record::room`].
+pub fn look(
+    store: &Store,
+    id: &CStr,
+    room: &mut [u8],
+    show: &mut dyn FnMut(&Summary<'_>) -> core::fmt::Result,
+) -> Result<()> {
+    let (entry, Stored { plan, setup, record, owner }) = Stored::load(store, id, room)?;
+    let init = record.as_ref().map_or(Ok(None), Init::of)?;
+    // Who is recorded came after where its cgroups are.
+    let cgroups = setup.filter(|_| init.is_some()).map(|setup| Cgroups::restore(&setup, Some("freezer")));
+    let frozen = cgroups.map(|cgroups| cgroups?.frozen()).transpose()?;
     let summary = Summary {
         state: State {
             id: id.to_bytes(),
-            status: container.status(record.as_ref())?.as_bytes(),
-            pid: container.init.as_ref().map_or(0, |init| init.pid),
-            bundle: container.plan.string(kind::BUNDLE)?.unwrap_or(c"").to_bytes(),
+            status: status(&entry, frozen, record.is_some())?.as_bytes(),
+            pid: init.map_or(0, |init| init.pid),
+            bundle: plan.string(kind::BUNDLE)?.unwrap_or(c"").to_bytes(),
         },
-        rootfs: root.map_or(&[], |root| root.path.to_bytes()),
-        created: record.as_ref().map_or("", |record| &record.created),
-        owner: container.entry.owner()?,
-        plan: &container.plan,
+        created: record.map_or("", |record| record.created.to_str().unwrap_or("")),
+        owner,
+        plan: &plan,
     };
     show(&summary).map_err(|_| Error::refused("state", "not formatted"))
+}
+
+/// The status in the words of runtime.md, and runc's `paused`. `frozen`: whether it is, of a container whose process is there.
+pub(super) fn status(entry: &Entry, frozen: Option<bool>, recorded: bool) -> Result<&'static str> {
+    let is_there = |name| entry.look(name).map(|found| found.is_some());
+    Ok(match frozen {
+        Some(true) => "paused",
+        Some(false) if is_there(GATE)? => "created",
+        Some(false) if is_there(GATE_NEW)? => "creating",
+        Some(false) => "running",
+        // Somebody holds the lock and has not come to the process yet.
+        None if !recorded && entry.is_locked() => "creating",
+        None => "stopped",
+    })
 }
 
 impl Summary<'_> {
     /// As runc's `state` and `list` write it.
     pub fn print(&self, owner: &str, writer: &mut Writer<'_>) -> core::fmt::Result {
+        let root = self.plan.one::<Root<'_>>().ok().flatten();
+        let rootfs = root.map_or(&b""[..], |root| root.path.to_bytes());
         let annotations = self.plan.each::<Annotation<'_>>().map_while(Result::ok);
         let annotations = annotations.map(|it| (it.key.to_bytes(), it.value.to_bytes()));
-        self.state.print(self.rootfs, self.created, annotations, owner, writer)
-    }
-}
-
-impl Container<'_> {
-    /// Its status in the words of runtime.md, and runc's `paused`.
-    pub fn status(&self, record: Option<&Record>) -> Result<&'static str> {
-        let is_there = |name| self.entry.find(name).map(|found| found.is_some());
-        Ok(match (&self.init, record) {
-            (Some(_), _) if self.is_frozen()? => "paused",
-            (Some(_), _) if is_there(GATE)? => "created",
-            (Some(_), _) if is_there(GATE_NEW)? => "creating",
-            (Some(_), _) => "running",
-            // Somebody holds the lock and has not come to the process yet.
-            (None, None) if self.entry.is_locked() => "creating",
-            _ => "stopped",
-        })
-    }
-
-    pub(super) fn is_frozen(&self) -> Result<bool> {
-        self.cgroups.as_ref().map_or(Ok(false), Cgroups::frozen)
+        self.state.print(rootfs, self.created, annotations, owner, writer)
     }
 }

@@ -1,11 +1,11 @@
 //! The state root: a directory per container, with its plan and its state.
 //!
-//! `<root>/<id>/plan` is the PLAN message as init got it, and behind it the SETUP message: where its cgroups
-//! are. `<root>/<id>/state.json` says which process it is. The directory is there before anything else of
-//! the container is, and goes last, so that a runtime killed at any instant leaves a name to clean up by. Who
-//! changes a container holds the lock (flock(2)) on its directory.
+//! `<root>/<id>/plan` is all that is written down of it, see [`super::record`]. The directory is there before
+//! anything else of the container is, and goes last, so that a runtime killed at any instant leaves a name to
+//! clean up by. Who changes a container holds the lock (flock(2)) on its directory.
 
 use core::ffi::CStr;
+use core::fmt;
 use core::mem::MaybeUninit;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,15 +14,14 @@ use rustix::io::Errno;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
 
-use super::{destroy, record, tree};
+use super::names::Names;
+use super::tree;
 use crate::error::{Context, Error, Result};
 use crate::text::{PathBuf, shown};
 use crate::{limits, plan, sys};
 
 /// File name of the plan.
 pub const PLAN: &CStr = c"plan";
-/// File name of the state.
-pub const STATE: &CStr = c"state.json";
 /// Where a created container waits, see [`super::gate`].
 pub const GATE: &CStr = c"gate";
 /// The same, as long as it is being created.
@@ -35,8 +34,6 @@ pub const NOTIFY_SOCKET: &CStr = c"notify/notify.sock";
 pub const LEASE: &CStr = c"lease";
 /// What the container writes above the layers of its root, see [`crate::rootfs::overlay`].
 pub const OVERLAY: &CStr = c"overlay";
-/// The state under construction.
-const STATE_NEW: &CStr = c".state.json";
 
 /// How long the lock is waited for: 1,000 times 10 ms.
 const PATIENCE: u32 = 1000;
@@ -82,8 +79,7 @@ impl Store {
         if made == Err(Errno::EXIST) && !self.entry(id)?.is_taken()? {
             // Somebody is about to write it, or was killed before: then there is no container of that name.
             let entry = self.locked(id)?;
-            // (If its process does not run without one.)
-            if !entry.is_taken()? && destroy::recorded(&entry)?.is_none() {
+            if !entry.is_taken()? {
                 self.remove(id, entry)?;
                 made = make();
             }
@@ -93,7 +89,7 @@ impl Store {
             done => done.context("mkdir", self.path_of(id)?)?,
         }
         // Before we have the lock, `delete --force` may remove it, and another be made.
-        let claimed = self.locked(id).and_then(|entry| match entry.find(PLAN)? {
+        let claimed = self.locked(id).and_then(|entry| match entry.look(PLAN)? {
             Some(_) => exists(),
             None => Ok(entry),
         });
@@ -118,30 +114,23 @@ impl Store {
         let entry = self.entry(id)?;
         // A runtime that is still making it holds the lock, and is waited for.
         entry.lock()?;
-        // Who held it may have removed the directory, and another have been made since.
-        match fs::fstat(&entry.dir).context("fstat", &entry.path)?.st_nlink {
-            0 => Err(missing(id)),
-            _ => Ok(entry),
-        }
+        if entry.is_there()? { Ok(entry) } else { Err(missing(id)) }
     }
 
     /// Removes a container's directory with all that is in it. One that somebody else has removed is removed.
     /// The entry ends first: a directory that is removed while it is open costs ext4 its orphan list.
     pub fn remove(&self, id: &CStr, entry: Entry) -> Result<()> {
         entry.unlink(PLAN)?;
-        entry.unlink(STATE)?;
         let Entry { dir, path } = entry;
         drop(dir);
         let mut removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
         if removed == Err(Errno::NOTEMPTY) {
             // A container that was never started, or a runtime that was killed. With a plan, it is another already.
             let entry = self.entry(id)?;
-            if entry.find(PLAN)?.is_some() {
+            if entry.look(PLAN)?.is_some() {
                 return Ok(());
             }
-            [GATE, GATE_NEW, STATE_NEW, NOTIFY_SOCKET, LEASE]
-                .into_iter()
-                .try_for_each(|name| entry.unlink(name))?;
+            [GATE, GATE_NEW, NOTIFY_SOCKET, LEASE].into_iter().try_for_each(|name| entry.unlink(name))?;
             let _ = fs::unlinkat(&entry.dir, NOTIFY, AtFlags::REMOVEDIR);
             tree::remove(entry.dir.as_fd(), OVERLAY)?;
             removed = fs::unlinkat(&self.dir, id, AtFlags::REMOVEDIR);
@@ -188,23 +177,6 @@ impl Store {
     }
 }
 
-/// Names, each with its NUL.
-pub struct Names(&'static [u8]);
-
-impl Names {
-    /// The name that comes after `last` in the order of their bytes. (Looking through all for each is cheaper than code
-    /// that sorts: a thousand containers are a million short comparisons.)
-    pub fn after(&self, last: &CStr) -> Option<&'static CStr> {
-        self.iter().filter(|&name| name > last).min()
-    }
-
-    /// All, as they come.
-    pub fn iter(&self) -> impl Iterator<Item = &'static CStr> + use<> {
-        let names = self.0.split_inclusive(|&byte| byte == 0);
-        names.filter_map(|name| CStr::from_bytes_with_nul(name).ok())
-    }
-}
-
 /// The operation of that error.
 pub const MISSING: &str = "container does not exist";
 
@@ -244,17 +216,20 @@ impl Entry {
         fs::flock(&self.dir, FlockOperation::Unlock).context("flock", &self.path)
     }
 
+    /// Whether the directory that is locked is the one of that name: who held the lock may have removed it, and another have
+    /// been made since.
+    pub fn is_there(&self) -> Result<bool> {
+        Ok(fs::fstat(&self.dir).context("fstat", &self.path)?.st_nlink > 0)
+    }
+
     /// Whether somebody else is at work on it.
     pub fn is_locked(&self) -> bool {
         fs::flock(&self.dir, FlockOperation::NonBlockingLockShared).is_err()
     }
 
-    /// Whether it is a container's. An empty plan is what a runtime has left that was killed, unless the state is there, which
-    /// comes later.
+    /// Whether it is a container's. An empty plan is what a runtime has left that was killed.
     fn is_taken(&self) -> Result<bool> {
-        let Some(plan) = self.find(PLAN)? else { return Ok(false) };
-        let size = fs::fstat(plan).context("fstat", self.shown(PLAN))?.st_size;
-        Ok(size > 0 || self.find(STATE)?.is_some())
+        Ok(self.look(PLAN)?.is_some_and(|plan| plan.st_size > 0))
     }
 
     /// Writes the plan as the first thing in its file.
@@ -264,45 +239,24 @@ impl Entry {
         Ok(file)
     }
 
-    /// Appends the set-up to the plan.
-    pub fn append(&self, file: BorrowedFd<'_>, setup: &[u8]) -> Result<()> {
-        self.fill(file, PLAN, setup)
+    /// Appends another message to the plan.
+    pub fn append(&self, file: BorrowedFd<'_>, message: &[u8]) -> Result<()> {
+        self.fill(file, PLAN, message)
     }
 
-    /// The plan's file whole, in memory of its own; empty, if there is none.
-    pub fn read_plan(&self) -> Result<&'static [u8]> {
-        match self.read(PLAN, plan::BROKEN, 2 * limits::PLAN) {
-            Err(error) if error.errno() == Some(Errno::NOENT) => Ok(&[]),
-            done => done,
-        }
-    }
-
-    /// Replaces the state.
-    pub fn write_state(&self, text: &[u8]) -> Result<()> {
-        let file = self.open(STATE_NEW, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
-        self.fill(file.as_fd(), STATE_NEW, text)?;
-        self.rename(STATE_NEW, STATE)
-    }
-
-    /// The state's text.
-    pub fn read_state(&self) -> Result<&'static [u8]> {
-        self.read(STATE, record::NAME, limits::STATE)
-    }
-
-    /// Who owns the container: the directory's owner.
-    pub fn owner(&self) -> Result<u32> {
-        Ok(fs::fstat(&self.dir).context("fstat", &self.path)?.st_uid)
-    }
-
-    /// A file's content. One of more than `most` bytes is not ours: a `broken` one.
-    fn read(&self, name: &CStr, broken: &str, most: usize) -> Result<&'static [u8]> {
-        let file = self.open(name, OFlags::RDONLY)?;
-        let size = fs::fstat(&file).context("fstat", self.shown(name))?.st_size;
-        let size = usize::try_from(size).ok().filter(|&size| size <= most);
-        let size = size.ok_or_else(|| Error::refused(broken, "longer than its limit"))?;
-        let buffer = sys::memory::anonymous(size.max(1)).context("mmap", self.shown(name))?;
-        let read = read_full(&file, buffer).context("read", self.shown(name))?;
-        Ok(buffer.get(..read).unwrap_or(&[]))
+    /// The plan's file whole, and whose it is; empty, if there is none.
+    pub fn read_plan<'b>(&self, room: &'b mut [u8]) -> Result<(&'b [u8], u32)> {
+        let file = match self.open(PLAN, OFlags::RDONLY) {
+            Err(error) if error.errno() == Some(Errno::NOENT) => return Ok((&[], 0)),
+            file => file?,
+        };
+        let known = fs::fstat(&file).context("fstat", self.shown(PLAN))?;
+        // It is asked before, lest a file that is not ours fill the memory.
+        let room = usize::try_from(known.st_size).ok().and_then(|size| room.get_mut(..size));
+        let room = room.ok_or_else(|| Error::refused(plan::BROKEN, "longer than its limit"))?;
+        // (What is appended meanwhile is read another time. A regular file gives at once what it has.)
+        let len = rustix::io::read(&file, &mut *room).context("read", self.shown(PLAN))?;
+        Ok((room.get(..len).unwrap_or_default(), known.st_uid))
     }
 
     /// Opens one of its files.
@@ -332,6 +286,14 @@ impl Entry {
         }
     }
 
+    /// What fstatat(2) says of what has this name, if it is there.
+    pub fn look(&self, name: &CStr) -> Result<Option<fs::Stat>> {
+        match fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            done => done.context("stat", self.shown(name)).map(Some),
+        }
+    }
+
     /// Makes the directory for the socket of sd_notify(3).
     pub fn make_notify(&self) -> Result<()> {
         fs::mkdirat(&self.dir, NOTIFY, Mode::from_raw_mode(0o755)).context("mkdir", self.shown(NOTIFY))
@@ -339,7 +301,8 @@ impl Entry {
 
     /// Makes the directory for what is written above layers.
     pub fn make_overlay(&self) -> Result<(OwnedFd, PathBuf)> {
-        let path = self.shown(OVERLAY);
+        let mut path = self.path.clone();
+        let _ = path.join(OVERLAY.to_bytes());
         fs::mkdirat(&self.dir, OVERLAY, Mode::RWXU).context("mkdir", &path)?;
         self.open(OVERLAY, OFlags::PATH | OFlags::DIRECTORY).map(|place| (place, path))
     }
@@ -357,11 +320,18 @@ impl Entry {
         }
     }
 
-    /// Where what has this name is.
-    pub(super) fn shown(&self, name: &CStr) -> PathBuf {
-        let mut path = self.path.clone();
-        let _ = path.join(name.to_bytes());
-        path
+    /// Where what has this name is, for people.
+    pub(super) fn shown<'b>(&'b self, name: &'b CStr) -> Inside<'b> {
+        Inside(&self.path, name)
+    }
+}
+
+/// A directory, and what is in it.
+pub(super) struct Inside<'a>(&'a PathBuf, &'a CStr);
+
+impl fmt::Display for Inside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, shown(self.1))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod noun;
 pub mod options;
 pub mod print;
 pub mod process;
+pub mod record;
 pub mod resources;
 pub mod root;
 pub mod scheduling;
@@ -116,6 +117,8 @@ pub mod kind {
     pub const OVERLAY_FD: u16 = 115;
     pub const OVERLAY_PLACE: u16 = 116;
     pub const NODEV: u16 = 117;
+    // Only stored, behind both.
+    pub const RECORD: u16 = 118;
 }
 
 /// A message of values: the plan, or the set-up that goes with it.

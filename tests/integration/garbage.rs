@@ -4,11 +4,14 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use minirunc::plan::Noun;
+use minirunc::plan::record::Record;
 use minirunc_tests::bundle::Bundle;
 use minirunc_tests::fuzz::mutate::Random;
 use minirunc_tests::only_ours;
 use minirunc_tests::runtime::{Output, rounds};
-use serde_json::{Value, json};
+use nsenter::attr::Writer;
+use nsenter::sync::Kind;
 
 use crate::kill::sleeping;
 use crate::life::{create, status};
@@ -80,29 +83,16 @@ fn spoilt(words: &[&str], spoil: impl Fn(&Path)) {
     bundle.nothing_left();
 }
 
-const STATE: &[&str] = &["state.json: "];
 const PLAN: &[&str] = &["plan: "];
-
-#[test]
-fn a_state_that_is_none_is_told_and_its_container_removed() {
-    only_ours!("it is about our files");
-    spoilt(STATE, |dir| cut(&dir.join("state.json"), 0));
-    spoilt(STATE, |dir| cut(&dir.join("state.json"), 20));
-    spoilt(STATE, |dir| fs::write(dir.join("state.json"), vec![b'{'; 2000]).unwrap());
-    spoilt(STATE, |dir| File::create(dir.join("state.json")).unwrap().set_len(1 << 30).unwrap());
-    spoilt(STATE, |dir| fs::write(dir.join("state.json"), noise(300)).unwrap());
-    spoilt(STATE, |dir| put(&dir.join("state.json"), 30, b"\xff\xfe"));
-}
 
 #[test]
 fn a_plan_that_is_none_is_told_and_its_container_removed() {
     only_ours!("it is about our files");
-    for len in [0, 1, 15, 16, 20, 1000] {
+    for len in [1, 15, 16, 20, 1000] {
         spoilt(PLAN, |dir| cut(&dir.join("plan"), len));
     }
     spoilt(PLAN, |dir| fs::write(dir.join("plan"), noise(3000)).unwrap());
     spoilt(PLAN, |dir| File::create(dir.join("plan")).unwrap().set_len(1 << 30).unwrap());
-    spoilt(PLAN, |dir| fs::remove_file(dir.join("plan")).unwrap());
     // Of nothing but a header, which is whole: of the kind that a plan is, and of another.
     for kind in [0x11, 0x77] {
         spoilt(PLAN, |dir| {
@@ -116,18 +106,12 @@ fn a_plan_that_is_none_is_told_and_its_container_removed() {
 #[test]
 fn what_is_behind_the_plan_is_checked_as_well() {
     only_ours!("it is about our files");
-    // Where its cgroups are: begun and not ended; of another kind.
-    spoilt(PLAN, |dir| cut(&dir.join("plan"), len_of_plan(dir) + 20));
-    spoilt(PLAN, |dir| put(&dir.join("plan"), len_of_plan(dir) + 4, &[0x77]));
-}
-
-#[test]
-fn both_may_be_spoilt() {
-    only_ours!("it is about our files");
-    spoilt(&["plan: ", "state.json: "], |dir| {
-        cut(&dir.join("plan"), 100);
-        cut(&dir.join("state.json"), 10);
-    });
+    // Where its cgroups are, and which process it is: begun and not ended; of another kind.
+    for which in [0, 1] {
+        spoilt(PLAN, |dir| cut(&dir.join("plan"), ends(dir)[which] + 20));
+        spoilt(PLAN, |dir| put(&dir.join("plan"), ends(dir)[which] + 4, &[0x77]));
+    }
+    spoilt(PLAN, |dir| put(&dir.join("plan"), ends(dir)[1] + 16, &[0xff; 8]));
 }
 
 fn noise(len: usize) -> Vec<u8> {
@@ -135,44 +119,73 @@ fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| random.below(256) as u8).collect()
 }
 
-/// The length of the first message in the plan's file.
-fn len_of_plan(dir: &Path) -> usize {
+/// Where the messages in the plan's file end: the plan, the set-up, the record.
+fn ends(dir: &Path) -> Vec<usize> {
     let text = fs::read(dir.join("plan")).unwrap();
-    u32::from_ne_bytes(text[..4].try_into().unwrap()) as usize
+    let mut ends = vec![];
+    let mut at = 0;
+    while at < text.len() {
+        at += u32::from_ne_bytes(text[at..at + 4].try_into().unwrap()).next_multiple_of(4) as usize;
+        ends.push(at);
+    }
+    assert_eq!((ends.len(), at), (3, text.len()));
+    ends
 }
 
 #[test]
-fn wherever_a_file_ends_its_container_can_be_removed() {
+fn wherever_the_file_ends_its_container_can_be_removed() {
     only_ours!("it is about our files");
     let bundle = Bundle::new().ask(&["sleep 60000"]);
-    bundle.write();
-    for (name, stride) in [("state.json", 1), ("plan", 61)] {
-        for at in (0..).step_by(stride * 10 / rounds(10)) {
-            bundle.run_with(&["--detach"]).ok();
-            let (file, setup) = (directory(&bundle).join(name), len_of_plan(&directory(&bundle)));
-            if at >= fs::metadata(&file).unwrap().len() as usize {
-                bundle.delete();
-                break;
-            }
-            cut(&file, at);
-            let state = bundle.runtime(&["state", &bundle.id]);
-            // Just the plan is what a killed runtime leaves.
-            if (name, at) != ("plan", setup) {
-                told(&state, &[&format!("{name}: ")]);
-            }
-            let (ids, warnings) = listed(&bundle);
-            assert!(ids.is_empty() == warnings.contains(&bundle.id), "{name} at {at}: {ids:?} {warnings}");
-            bundle.delete();
-            bundle.nothing_left();
+    bundle.run_with(&["--detach"]).ok();
+    let known = ends(&directory(&bundle));
+    bundle.delete();
+    // Each 61st byte, and of the record each 5th.
+    let record = (known[1]..known[2]).step_by(50 / rounds(10));
+    for at in (61..known[1]).step_by(610 / rounds(10)).chain([known[0]]).chain(record) {
+        bundle.run_with(&["--detach"]).ok();
+        cut(&directory(&bundle).join("plan"), at);
+        let state = bundle.runtime(&["state", &bundle.id]);
+        // Just the plan, or the plan and the set-up, is what a killed runtime leaves.
+        if !known.contains(&at) {
+            told(&state, PLAN);
         }
+        let (ids, warnings) = listed(&bundle);
+        assert!(ids.is_empty() == warnings.contains(&bundle.id), "at {at}: {ids:?} {warnings}");
+        bundle.delete();
+        bundle.nothing_left();
     }
 }
 
 #[test]
-fn a_container_without_its_state_is_removed_with_its_processes() {
+fn a_container_without_its_plan_is_none() {
     only_ours!("it is about our files");
     let bundle = sleeping();
-    fs::remove_file(directory(&bundle).join("state.json")).unwrap();
+    let file = directory(&bundle).join("plan");
+    let plan = fs::read(&file).unwrap();
+    let gone: [fn(&Path); 2] = [|file| fs::remove_file(file).unwrap(), |file| cut(file, 0)];
+    for spoil in gone {
+        spoil(&file);
+        for verb in ["state", "ps", "pause", "start", "delete"] {
+            bundle.runtime(&[verb, &bundle.id]).refused(&["container does not exist"]);
+        }
+        assert_eq!(listed(&bundle), (vec![], String::new()));
+        // Its directory goes; what its process is, and its cgroups, nobody knows.
+        bundle.runtime(&["delete", "--force", &bundle.id]).ok();
+        assert!(!directory(&bundle).exists());
+        fs::create_dir(directory(&bundle)).unwrap();
+        fs::write(&file, &plan).unwrap();
+        assert_eq!(status(&bundle), "running");
+    }
+    bundle.delete();
+    bundle.nothing_left();
+}
+
+#[test]
+fn a_container_of_which_no_process_is_known_is_removed_with_its_processes() {
+    only_ours!("it is about our files");
+    let bundle = sleeping();
+    let dir = directory(&bundle);
+    cut(&dir.join("plan"), ends(&dir)[1]);
     // As if the runtime had been killed before it wrote it.
     assert_eq!(status(&bundle), "stopped");
     bundle.delete();
@@ -180,27 +193,21 @@ fn a_container_without_its_state_is_removed_with_its_processes() {
 }
 
 #[test]
-fn a_state_of_somebody_elses_process_does_not_end_that() {
+fn a_record_of_somebody_elses_process_does_not_end_that() {
     only_ours!("it is about our files");
     let bundle = sleeping();
-    let own = std::process::id();
-    for spoilt in [
-        json!({"id": bundle.id, "pid": own, "start": 1, "created": ""}),
-        json!({"id": bundle.id, "pid": 1, "start": 0, "created": 7}),
-        json!({"id": 1, "pid": -1, "start": -1}),
-        json!({"pid": 1e30}),
-        Value::Null,
-        json!([]),
-    ] {
-        fs::write(directory(&bundle).join("state.json"), spoilt.to_string()).unwrap();
-        let out = bundle.runtime(&["state", &bundle.id]);
-        match out.code() {
-            0 => assert!(out.stdout.contains("\"stopped\""), "{spoilt}: {out:?}"),
-            _ => told(&out, STATE),
-        }
-        let out = bundle.runtime(&["kill", &bundle.id, "KILL"]);
-        told(&out, &["state.json: ", "not running"]);
+    let file = directory(&bundle).join("plan");
+    let plan = fs::read(&file).unwrap();
+    let record = ends(&directory(&bundle))[1];
+    for (pid, start) in [(std::process::id(), 1), (1, 0), (0, 0), (u32::MAX, u64::MAX)] {
+        let mut room = [0; 256];
+        let mut writer = Writer::new(&mut room, Kind::Pid as u16);
+        Record { pid, start, created: c"now" }.emit(&mut writer);
+        fs::write(&file, [&plan[..record], writer.finish().unwrap()].concat()).unwrap();
+        assert_eq!(status(&bundle), "stopped", "{pid} {start}");
+        bundle.runtime(&["kill", &bundle.id, "KILL"]).refused(&["not running"]);
     }
+    fs::write(&file, plan).unwrap();
     bundle.delete();
     bundle.nothing_left();
 }

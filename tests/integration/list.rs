@@ -104,7 +104,6 @@ fn a_broken_entry_does_not_hide_the_others() {
     let broken = pair.0.state().join("a-broken");
     fs::create_dir(&broken).unwrap();
     fs::write(broken.join("plan"), "no plan").unwrap();
-    fs::write(broken.join("state.json"), "{").unwrap();
     fs::write(pair.0.state().join("a-file"), "").unwrap();
     let out = pair.list(&["-q"]);
     assert_eq!(out.ok().stdout, format!("{}\n{}\n", pair.id("a"), pair.id("b")));
@@ -148,9 +147,15 @@ fn an_unknown_form_is_refused() {
 fn an_owner_without_a_name_is_a_number() {
     let pair = Pair::new();
     let dir = pair.0.state().join(pair.id("a"));
-    std::os::unix::fs::chown(&dir, Some(54_321), None).unwrap();
+    let own = |uid| {
+        std::os::unix::fs::chown(&dir, Some(uid), None).unwrap();
+        fs::read_dir(&dir).unwrap().flatten().for_each(|file| {
+            std::os::unix::fs::chown(file.path(), Some(uid), None).unwrap();
+        });
+    };
+    own(54_321);
     let list: Value = serde_json::from_str(&pair.list(&["-f", "json"]).ok().stdout).unwrap();
-    std::os::unix::fs::chown(&dir, Some(0), None).unwrap();
+    own(0);
     assert_eq!((&list[0]["owner"], &list[1]["owner"]), (&json!("#54321"), &json!("root")));
 }
 

@@ -289,7 +289,7 @@ fn a_later_process_restores_what_this_one_made() {
     let name = unique();
     guard.0.create(&path(&format!("{name}/c")), &nothing().plan(), || false).unwrap();
     let setup = Bytes::new(|writer| guard.0.emit(writer));
-    let mut later = Cgroups::restore(&setup.plan()).unwrap();
+    let mut later = Cgroups::restore(&setup.plan(), None).unwrap();
     assert_eq!(later.mode(), Mode::V1);
     assert_eq!(Bytes::new(|writer| later.emit(writer)).0, setup.0);
     later.destroy().unwrap();
@@ -422,6 +422,6 @@ fn without_a_path_of_its_own_nothing_is_reached() {
         let mountpoint = c"/sys/fs/cgroup";
         let setup =
             Bytes::new(|writer| Hierarchy { controllers: c"", path, mountpoint, made: 0 }.emit(writer));
-        assert!(Cgroups::restore(&setup.plan()).is_err());
+        assert!(Cgroups::restore(&setup.plan(), None).is_err());
     }
 }

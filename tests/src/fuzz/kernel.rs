@@ -69,7 +69,7 @@ fn cgroups(place: &Place, unified: bool, with: impl FnOnce(&mut Cgroups)) {
         Hierarchy { controllers, path: c"/c", mountpoint: &mountpoint, made: 1 }.emit(&mut writer);
     }
     let message = Message::parse(writer.finish().expect("fits")).expect("a message").0;
-    with(&mut Cgroups::restore(&Plan::new(message)).expect("a plan"));
+    with(&mut Cgroups::restore(&Plan::new(message), None).expect("a plan"));
 }
 
 /// A cgroup's files. The first byte says of which version.

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 
 use minirunc::cgroup::Cgroups;
+use minirunc::container::record::Stored;
 use minirunc::error::{Error, Result};
 use minirunc::net::{bridge, device, netlink::Netlink};
 use minirunc::plan::hook::Hook;
@@ -14,7 +15,7 @@ use minirunc::plan::process::{Annotation, Capabilities, Listener, Rlimit, Termin
 use minirunc::plan::resources::*;
 use minirunc::plan::root::Root;
 use minirunc::plan::scheduling::{ExecAffinity, IoPriority, MemoryPolicy, Scheduler};
-use minirunc::plan::{self, Noun, Plan, device::Device, device::DeviceRule, exec};
+use minirunc::plan::{self, Noun, Plan, device::Device, device::DeviceRule, exec, kind};
 use nsenter::attr::{Message, Writer};
 use nsenter::boot::Boot;
 use nsenter::sync::{Answer, Channel, Fds, Kind};
@@ -58,6 +59,18 @@ pub fn plan(bytes: &[u8]) {
     }
 }
 
+/// The file of a container: the plan, and what is behind it.
+pub fn stored(bytes: &[u8]) {
+    match Stored::parse(bytes, 0) {
+        Ok(stored) => {
+            assert!(stored.plan.has(kind::ID).unwrap());
+            assert!(stored.record.is_none() || stored.setup.is_some());
+            let _ = stored.setup.map(|setup| Cgroups::restore(&setup, Some("freezer")).map(drop));
+        }
+        Err(error) => assert!(error.to_string().starts_with("plan: "), "{error}"),
+    }
+}
+
 fn values(plan: &Plan<'_>, length: usize) {
     again!(
         plan,
@@ -96,7 +109,7 @@ fn values(plan: &Plan<'_>, length: usize) {
         Bridge<'_>,
         Hierarchy<'_>,
     );
-    let _ = Cgroups::restore(plan).map(|cgroups| cgroups.mode());
+    let _ = Cgroups::restore(plan, None).map(|cgroups| cgroups.mode());
     let mut room = vec![0; length + (8 << 10)];
     let mut writer = Writer::new(&mut room, 0x11);
     let changes = exec::Changes {

@@ -24,7 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json", body: text::json, seeds: seeds::documents },
     Target { name: "config", body: text::config, seeds: seeds::documents },
     Target { name: "form", body: text::form, seeds: seeds::forms },
-    Target { name: "state", body: text::state, seeds: seeds::states },
+    Target { name: "state", body: message::stored, seeds: seeds::states },
     Target { name: "argv", body: text::argv, seeds: seeds::command_lines },
     Target { name: "plan", body: message::plan, seeds: seeds::plans },
     Target { name: "boot", body: message::boot, seeds: seeds::boots },

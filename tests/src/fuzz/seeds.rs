@@ -1,6 +1,7 @@
 //! What is well-formed: captured from callers (tests/data), or written by our own hand.
 
 use minirunc::plan::namespace::Hierarchy;
+use minirunc::plan::record::Record;
 use minirunc::plan::{Noun, translate};
 use minirunc::wire::json::Document;
 use nsenter::attr::Writer;
@@ -44,12 +45,11 @@ pub fn forms() -> Vec<Vec<u8>> {
     ])
 }
 
+/// The same with who it is.
 pub fn states() -> Vec<Vec<u8>> {
-    bytes(&[
-        r#"{"id":"c1","pid":4711,"start":987654,"created":"2026-11-22T00:55:18.0421Z"}"#,
-        r#"{"id":"c1","pid":0,"start":18446744073709551615,"created":"\u0032026"}"#,
-        "{}",
-    ])
+    let record = Record { pid: 4711, start: 987_654, created: c"2026-11-22T00:55:18.0421Z" };
+    let record = message(0x14, |writer| record.emit(writer));
+    plans().into_iter().map(|plan| [plan, record.clone()].concat()).collect()
 }
 
 pub fn command_lines() -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! What people and callers write: config.json, state.json, command lines.
+//! What people and callers write: config.json, command lines.
 
 #![allow(unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 
 use minirunc::cmd::lex::{Item, Parser, flags};
 use minirunc::cmd::{COMMANDS, FLAGS};
-use minirunc::container::{id, record::Record};
+use minirunc::container::id;
 use minirunc::form;
 use minirunc::plan::{self, Plan, names, translate};
 use minirunc::seccomp;
@@ -156,14 +156,6 @@ fn fits(done: minirunc::error::Result<&[u8]>) -> Option<&[u8]> {
         assert!(!error.is_empty() && !error.contains(&format!("{:?}", Fault::NoSpace)), "{error}");
     }
     error.ok()
-}
-
-/// state.json.
-pub fn state(text: &[u8]) {
-    match Record::parse(text) {
-        Ok(record) => assert!(record.created.len() <= 40),
-        Err(error) => assert!(error.to_string().starts_with("state.json: "), "{error}"),
-    }
 }
 
 /// A command line, its arguments behind NULs: each by the flags of each command, and by what reads single arguments.
