@@ -29,8 +29,6 @@ impl Container<'_> {
     /// Stays with the container until its process has ended. Its exit status, or 128 and the signal that killed it. What its terminal
     /// printed and could not be passed on is `warn`ed of.
     pub fn attend(&mut self, signals: &Signals, warn: &mut dyn FnMut(&Error)) -> Result<u8> {
-        // Other commands may act on it from now on.
-        self.entry.unlock()?;
         let mut relay = self.console.take().map(Relay::new).transpose()?;
         let mut status = None;
         // What a process wrote before it ended is still to be read from its terminal.
