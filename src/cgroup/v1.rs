@@ -129,7 +129,13 @@ impl Cgroups {
         let (period, realtime) = (signed(cpu.period), signed(cpu.realtime_period));
         let bandwidth = [period, cpu.quota, signed(cpu.burst), realtime, cpu.realtime_runtime];
         self.settle(&BANDWIDTH, &bandwidth, None)?;
-        self.cpu_share(cpu, "cpu.shares", signed(cpu.shares))
+        // The kernel takes any number for the nearest that there is (MIN_SHARES and MAX_SHARES in kernel/sched/sched.h).
+        let bound = match cpu.shares {
+            Some(..2) => "the minimum allowed cpu-shares is 2",
+            Some(262_145..) => "the maximum allowed cpu-shares is 262144",
+            _ => return self.cpu_share(cpu, "cpu.shares", signed(cpu.shares)),
+        };
+        Err(impossible("cpu.shares", bound))
     }
 
     /// A group stops to be idle before it takes a share; of one that becomes idle the kernel takes no share any more.

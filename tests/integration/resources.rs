@@ -158,6 +158,24 @@ fn cpu_shares_are_set() {
 }
 
 #[test]
+fn cpu_shares_that_the_kernel_would_change_are_refused() {
+    needs!("cpu");
+    not_for!("crun", "leaves what the kernel makes of them");
+    if host::v2() {
+        skip!("any number of shares has a weight");
+    }
+    for (shares, word) in [(1, "minimum"), (262_145, "maximum"), (u32::MAX, "maximum")] {
+        let bundle = bundle(&json!({"cpu": {"shares": shares}}));
+        bundle.run().refused(&[&format!("the {word} allowed cpu-shares is ")]);
+        bundle.nothing_left();
+    }
+    for shares in ["2", "262144"] {
+        let resources = json!({"cpu": {"shares": shares.parse::<u32>().unwrap()}});
+        assert_eq!(read_back(&resources, "cpu", "cpu.shares", ""), shares);
+    }
+}
+
+#[test]
 fn cpu_quota_and_period_are_set() {
     needs!("cpu");
     let cpu = json!({"cpu": {"quota": 25_000, "period": 50_000}});
