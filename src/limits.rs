@@ -56,6 +56,9 @@ pub const DEVICE_CODE: usize = 4096;
 /// Bytes of the container's /etc/passwd that are looked through for HOME: larger ones are not written by hand.
 pub const PASSWD: usize = 16 << 20;
 
+/// Largest ORDER: the names of descriptors, which are one variable, a path, and some numbers.
+pub const ORDER: usize = (64 << 10) + 2 * PATH;
+
 /// Largest SETUP: two paths for each hierarchy, and some numbers.
 pub const SETUP: usize = HIERARCHIES * 3 * PATH;
 

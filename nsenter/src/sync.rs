@@ -6,7 +6,8 @@
 //!        | BOOT (+ pidfds) ----------->|
 //!        |<--------------- MAP_PLEASE -|          only when BOOT says `maps`
 //!        | MAP_DONE ------------------>|
-//!        | SETUP (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
+//!        | ORDER (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
+//!        | SETUP (+ descriptors) ----- |- - - - - - - ->|   when cgroups and all that is init's to find are made
 //!        |<---------------------- PID -| exits          |   unless `collapsed`: the child *is* init
 //!        |<-------------------------------------- STEP -|   any number of times, when asked for
 //!        |<----------------------------- MOUNTS_PLEASE -|   when asked for
@@ -19,7 +20,7 @@
 //!        |<------------------------------------- MARKS -|   when asked for; with a gate before READY, else behind it
 //!        |<------------------------------------- READY -|
 //!        |<------------------------------- end of file -| execve: the socket is close-on-exec
-//!        | LEAVE -------------------------------------->|   instead, where SETUP brought a gate: init waits there
+//!        | LEAVE -------------------------------------->|   instead, where ORDER brought a gate: init waits there
 //!
 //!      start                                            |
 //!        | START (+ socket), one datagram ------------->|   takes the place of the socket to the runtime
@@ -67,7 +68,7 @@ pub enum Kind {
     Ready = 0x17,
     /// A stage has failed and exits.
     Error = 0x18,
-    /// What init needs of this host, with descriptors; sent before PLAN. nsenter does not look inside.
+    /// What was made for the container on this host, with descriptors; sent behind PLAN. nsenter does not look inside.
     Setup = 0x19,
     /// The master side of the terminal that init has opened: one descriptor.
     Console = 0x1a,
@@ -77,7 +78,7 @@ pub enum Kind {
     MountsPlease = 0x1c,
     /// Those mounts, in the plan's order.
     Mounts = 0x1d,
-    /// What init has come to, where SETUP asks to be told. The other side need not answer.
+    /// What init has come to, where ORDER asks to be told. The other side need not answer.
     Step = 0x1e,
     /// Init is under a filter that asks an agent: the descriptor to answer by, or only its number in init.
     Listener = 0x20,
@@ -89,6 +90,8 @@ pub enum Kind {
     Marks = 0x22,
     /// START from a runtime that wants marks.
     StartTraced = 0x23,
+    /// What the command asks of init, with descriptors; sent before PLAN. nsenter does not look inside.
+    Order = 0x24,
 }
 
 /// Attribute types of PID, LISTENER and ERROR; a number is never used again for something else.

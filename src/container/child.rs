@@ -20,7 +20,7 @@ use crate::{sys, trace};
 pub struct Child {
     /// Until somebody takes it, it is ours to end.
     process: Option<Init>,
-    /// What it executes, as long as others could come by it.
+    /// What it executes.
     exe: Option<OwnedFd>,
     socket: OwnedFd,
     /// Whether it was born in the cgroup that was asked for.
@@ -37,10 +37,7 @@ impl Child {
     }
 
     /// Has it unshare and join.
-    pub fn tell(&mut self, boot: &Boot<'_>) -> Result<()> {
-        if boot.joins().next().is_some() {
-            self.exe = None;
-        }
+    pub fn tell(&self, boot: &Boot<'_>) -> Result<()> {
         let memory = sys::memory::anonymous(boot::MAX).context("mmap", "boot")?;
         Ok(self.channel().send(boot.emit(memory).map_err(plan::broken)?)?)
     }
@@ -73,11 +70,15 @@ impl Child {
         self.process.as_ref().map_or(0, |process| process.pid)
     }
 
-    /// Gives it to somebody who ends it. By now nobody may be able any more to make what it executes writable: it is about to join others,
-    /// or to hear what to run. (Closing costs: the kernel waits for all processors, RCU. The later the better.)
+    /// Gives it to somebody who ends it.
     pub fn take(&mut self) -> Option<Init> {
-        self.exe = None;
         self.process.take()
+    }
+
+    /// Unmounts what it executes. That costs: the kernel waits for all processors (RCU), 0.1 to 1 ms. So this is done while there is
+    /// nothing to do but wait for init.
+    pub fn release(&mut self) {
+        self.exe = None;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the runtime and its stages say to each other: SETUP and PLAN one way, the answers the other. The picture is at the head of
+//! What the runtime and its stages say to each other: ORDER, PLAN and SETUP one way, the answers the other. The picture is at the head of
 //! nsenter's `sync`.
 
 use core::ffi::CStr;
@@ -19,7 +19,7 @@ use crate::terminal::relay;
 use crate::{hooks, limits, net, rootfs, sys, trace};
 
 impl Container<'_> {
-    /// What SETUP says of the command itself, be it for the first process or for another.
+    /// What ORDER says of the command, be it for the first process or for another.
     pub(super) fn tell_of(
         &self,
         debug: bool,
@@ -39,24 +39,16 @@ impl Container<'_> {
         Ok(())
     }
 
-    /// Sends SETUP with its descriptors and PLAN, and keeps SETUP with the plan.
-    pub(super) fn hand_over(
-        &mut self,
+    /// Sends ORDER with its descriptors, and PLAN: all that init needs to begin.
+    pub(super) fn instruct(
+        &self,
         order: &Order<'_>,
         channel: Channel,
-        (entered, prioritised): (bool, bool),
+        prioritised: bool,
         message: &[u8],
     ) -> Result<()> {
-        let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
-        let mut writer = Writer::new(memory, Kind::Setup as u16);
-        let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
-        if let Some(cgroups) = &mut self.cgroups {
-            cgroups.emit(&mut writer);
-            if !entered {
-                tasks = cgroups.tasks()?;
-            }
-        }
-        writer.u32(kind::TASKS_FDS, tasks.len() as u32);
+        let memory = sys::memory::anonymous(limits::ORDER).context("mmap", "order")?;
+        let mut writer = Writer::new(memory, Kind::Order as u16);
         if order.listen_fds > 0 {
             writer.u32(kind::LISTEN_FDS, order.listen_fds);
             order.listen_names.inspect(|names| writer.string(kind::LISTEN_FDNAMES, names));
@@ -90,19 +82,34 @@ impl Container<'_> {
             } else {
                 let users = sys::process::is_in_user_namespace();
                 overlay = Some(rootfs::overlay::make(&self.plan, &place, users)?);
-                writer.u32(kind::OVERLAY_FD, (tasks.len() + usize::from(gate.is_some())) as u32);
+                writer.u32(kind::OVERLAY_FD, gate.iter().len() as u32);
             }
         }
         self.tell_of(order.debug, prioritised, order.foreground, &mut writer)?;
+        let fds: heapless::Vec<i32, 2> = gate.iter().chain(&overlay).map(AsRawFd::as_raw_fd).collect();
+        channel.send_with_fds(writer.finish().map_err(plan::broken)?, &fds)?;
+        Ok(channel.send(message)?)
+    }
+
+    /// Sends SETUP with its descriptors, and keeps it with the plan. `entered`: the cgroup is not for init to enter.
+    pub(super) fn hand_over(&mut self, channel: Channel, entered: bool) -> Result<()> {
+        let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
+        let mut writer = Writer::new(memory, Kind::Setup as u16);
+        let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
+        if let Some(cgroups) = &mut self.cgroups {
+            cgroups.emit(&mut writer);
+            if !entered {
+                tasks = cgroups.tasks()?;
+            }
+        }
+        writer.u32(kind::TASKS_FDS, tasks.len() as u32);
         resctrl::make(&self.plan, &mut self.resctrl)?;
         if self.resctrl != 0 {
             writer.u32(kind::RESCTRL, self.resctrl);
         }
         let setup = writer.finish().map_err(plan::broken)?;
-        let fds = tasks.iter().chain(&gate).chain(&overlay).map(AsRawFd::as_raw_fd);
-        let fds: heapless::Vec<i32, { limits::HIERARCHIES + 2 }> = fds.collect();
+        let fds: heapless::Vec<i32, { limits::HIERARCHIES }> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
         channel.send_with_fds(setup, &fds)?;
-        channel.send(message)?;
         self.file.as_ref().map_or(Ok(()), |file| self.entry.append(file.as_fd(), setup))
     }
 

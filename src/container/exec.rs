@@ -197,10 +197,11 @@ impl<'a> Container<'a> {
         }
         self.hand_process(channel, message, order, prioritised)?;
         trace::mark(trace::HANDED);
+        child.release();
         self.hear(channel, collapsed, stored, init.pid, warn)
     }
 
-    /// Sends SETUP with its descriptors, and PLAN.
+    /// Sends ORDER, PLAN, and SETUP with its descriptors.
     fn hand_process(
         &mut self,
         channel: Channel,
@@ -209,9 +210,12 @@ impl<'a> Container<'a> {
         prioritised: bool,
     ) -> Result<()> {
         let memory = sys::memory::anonymous(limits::SETUP).context("mmap", "setup")?;
-        let mut writer = Writer::new(memory, Kind::Setup as u16);
+        let mut writer = Writer::new(memory, Kind::Order as u16);
         writer.flag(kind::EXEC);
         self.tell_of(order.debug, prioritised, order.foreground, &mut writer)?;
+        channel.send(writer.finish().map_err(plan::broken)?)?;
+        channel.send(message)?;
+        let mut writer = Writer::new(memory, Kind::Setup as u16);
         let mut tasks = heapless::Vec::<OwnedFd, { limits::HIERARCHIES }>::new();
         if let Some(cgroups) = self.cgroups.as_mut().filter(|cgroups| cgroups.mode() == Mode::V1) {
             cgroups.emit(&mut writer);
@@ -223,8 +227,7 @@ impl<'a> Container<'a> {
         let procfs = procfs::open(&self.plan)?;
         let fds = tasks.iter().chain(&procfs).map(AsRawFd::as_raw_fd);
         let fds: heapless::Vec<i32, { limits::HIERARCHIES + 1 }> = fds.collect();
-        channel.send_with_fds(writer.finish().map_err(plan::broken)?, &fds)?;
-        Ok(channel.send(message)?)
+        Ok(channel.send_with_fds(writer.finish().map_err(plan::broken)?, &fds)?)
     }
 
     /// Answers the stages until the process runs.

@@ -168,7 +168,7 @@ impl<'a> Container<'a> {
         let child = Cell::new(None);
         let begun = |plan: Plan<'_>| {
             let boot = boot(&plan)?;
-            let mut born = Child::of(&boot, None)?;
+            let born = Child::of(&boot, None)?;
             if plan.namespace(libc::CLONE_NEWUSER)?.is_none() {
                 born.tell(&boot)?;
             }
@@ -214,7 +214,12 @@ impl<'a> Container<'a> {
         sockets: [Option<OwnedFd>; 2],
         warn: &mut dyn FnMut(&Error),
     ) -> Result<()> {
-        // The state comes first, so that whatever follows can be found and cleaned up.
+        let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
+        // It makes its namespaces now, and begins with the rest while we are at the cgroups.
+        let early = child.as_ref().filter(|_| !in_user_namespace);
+        early.map_or(Ok(()), |child| self.instruct(order, child.channel(), false, message))?;
+        let instructed = early.is_some();
+        // The state comes before what has to be found and cleaned up.
         self.file = Some(self.entry.write_plan(message)?);
         trace::mark(trace::STORED);
         if let Some(address) = order.notify {
@@ -223,7 +228,6 @@ impl<'a> Container<'a> {
                 self.notify = Some(Notify::new(&self.entry, address)?);
             }
         }
-        let in_user_namespace = self.plan.namespace(libc::CLONE_NEWUSER)?.is_some();
         self.tell_ungrantable(in_user_namespace, warn)?;
         let unified = child.is_none();
         if unified {
@@ -250,7 +254,6 @@ impl<'a> Container<'a> {
         if unified || in_user_namespace {
             child.tell(&boot)?;
         }
-        // The child unshares its namespaces; what it need not wait for is done meanwhile.
         if !unified {
             self.limit()?;
         }
@@ -267,8 +270,12 @@ impl<'a> Container<'a> {
             trace::mark(trace::MAPPED);
         }
         let prioritised = in_user_namespace && self.prioritise(channel)?;
-        self.hand_over(order, channel, (directory.is_some(), prioritised), message)?;
+        if !instructed {
+            self.instruct(order, channel, prioritised, message)?;
+        }
+        self.hand_over(channel, directory.is_some())?;
         trace::mark(trace::HANDED);
+        child.release();
         // Init is there.
         let born = boot.collapsed || prioritised;
         if born {
@@ -344,7 +351,7 @@ impl<'a> Container<'a> {
         Ok(channel.send_simple(Kind::MapDone)?)
     }
 
-    /// Gives init, which waits for SETUP in a user namespace, the priorities that it could not get there. Whether the plan has any, and we are
+    /// Gives init, which waits for ORDER in a user namespace, the priorities that it could not get there. Whether the plan has any, and we are
     /// who may: an ordinary user's init does by itself what is allowed to it.
     pub(super) fn prioritise(&mut self, channel: Channel) -> Result<bool> {
         if is_unprivileged() || !scheduling::has_priorities(&self.plan)? {

@@ -7,9 +7,8 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 
 use super::process::Process;
-use super::step;
 use super::steps::{enter_cgroups, join_keyring, open_console};
-use super::{environment, gate, seccomp};
+use super::{environment, gate, receive, seccomp, step};
 use crate::confine::{oom, procfs, scheduling, sysctl};
 use crate::error::{Context, Result};
 use crate::plan::process::User;
@@ -17,23 +16,17 @@ use crate::plan::{Plan, hook, kind};
 use crate::sys::descriptor;
 use crate::sys::process::{self, Vector};
 use crate::text::shown;
-use crate::{hooks, net, rootfs, trace};
+use crate::{hooks, limits, net, rootfs, trace};
 
-/// Makes everything that `setup` and `plan` ask for, and becomes the container's process.
-pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -> Result<Infallible> {
+/// Makes everything that `order` and `plan` ask for, and becomes the container's process.
+pub fn create(channel: Channel, order: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -> Result<Infallible> {
     let user = plan.one::<User>()?.unwrap_or(User { uid: 0, gid: 0, umask: None });
 
     // Modes are meant as they are written, until the process gets its own mask.
     let inherited = umask(Mode::empty());
     // Who is in a namespace that we joined must not see what we still hold of the host (CVE-2016-9962). execve(2) ends it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).context("prctl", "PR_SET_DUMPABLE")?;
-    // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
-    enter_cgroups(&setup, &mut fds)?;
-    scheduling::unbind();
-    step(trace::CGROUPS);
-    if plan.makes(libc::CLONE_NEWCGROUP)? {
-        process::unshare_cgroup().context("unshare", "cgroup namespace")?;
-    }
+    // First what takes no cgroup, since the runtime is still at those.
     let procfs = procfs::open(&plan)?;
     // No terminal of the runtime's, and no place in its keyring.
     rustix::process::setsid().context("setsid", "")?;
@@ -48,18 +41,28 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     if let (Some(score), None) = (score, plan.namespace(libc::CLONE_NEWUSER)?) {
         oom::adjust(None, score)?;
     }
-
     step(trace::SESSION);
-    let overlay = match setup.string(kind::OVERLAY_PLACE)? {
+
+    let mut tasks = Fds::default();
+    let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
+    // Before anything that uses memory. The cgroup namespace after that: its root is where its maker is.
+    enter_cgroups(&setup, &mut tasks)?;
+    scheduling::unbind();
+    if plan.makes(libc::CLONE_NEWCGROUP)? {
+        process::unshare_cgroup().context("unshare", "cgroup namespace")?;
+    }
+    step(trace::CGROUPS);
+
+    let overlay = match order.string(kind::OVERLAY_PLACE)? {
         Some(place) => Some(rootfs::overlay::make_at(place, &plan)?),
         None => {
-            setup.u32(kind::OVERLAY_FD)?.and_then(|index| fds.take(index as usize)).map(descriptor::adopt)
+            order.u32(kind::OVERLAY_FD)?.and_then(|index| fds.take(index as usize)).map(descriptor::adopt)
         }
     };
     let root = rootfs::isolate(&plan, overlay, setup.has(kind::NODEV)?)?;
     trace::mark(trace::ROOT);
     // What only the runtime can prepare; in our mounts, which have to be our own first.
-    let asks = setup.has(kind::ASK_MOUNTS)?;
+    let asks = order.has(kind::ASK_MOUNTS)?;
     let (mut batch, mut taken) = (Fds::default(), 0);
     let mut lent = || {
         let mut next = batch.take(taken);
@@ -77,7 +80,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rootfs::devices(&root, &plan)?;
     step(trace::DEVICES);
     // Everything is there and the host's files still in reach: the place of the hooks in runtime-spec's lifecycle.
-    if setup.has(kind::ASK_HOOKS)? {
+    if order.has(kind::ASK_HOOKS)? {
         channel.send_simple(Kind::HooksPlease)?;
         channel.expect(Kind::HooksDone, &mut Fds::default())?;
     }
@@ -91,22 +94,18 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     rootfs::enter(root, &plan)?;
     step(trace::PIVOT);
     // Before the root becomes read-only: /dev/console may have to be made.
-    open_console(channel, &plan, &setup, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
+    open_console(channel, &plan, &order, user.uid, plan.namespace(libc::CLONE_NEWNS)?.is_some())?;
     rootfs::seal(&plan)?;
     step(trace::PATHS);
 
-    let added = environment::added(&plan, &setup, user.uid)?;
-    if !setup.has(kind::PRIORITIES)? {
+    let added = environment::added(&plan, &order, user.uid)?;
+    if !order.has(kind::PRIORITIES)? {
         scheduling::prioritise(None, &plan)?;
     }
     let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
 
     step(trace::PROCESS);
-    let gate = if setup.has(kind::GATE)? {
-        Some(gate::open(fds.take(setup.u32(kind::TASKS_FDS)?.unwrap_or(0) as usize))?)
-    } else {
-        None
-    };
+    let gate = if order.has(kind::GATE)? { Some(gate::open(fds.take(0))?) } else { None };
     // An agent hears of the process while it waits for its start, as with runc.
     let announced = plan.has(kind::SECCOMP_LISTENER)?;
     if announced {
@@ -123,7 +122,7 @@ pub fn create(channel: Channel, setup: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
         seccomp::load_late(&plan, channel)?;
     }
     run_hooks(hook::START_CONTAINER, &plan, "created", process.mask, Some(process.environment()))?;
-    process.execute(&plan, &setup, channel)
+    process.execute(&plan, &order, channel)
 }
 
 fn name_host(plan: &Plan<'_>) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::text::PathBuf;
 pub type Added = heapless::Vec<PathBuf, 5>;
 
 /// HOME of the user where the configuration has none; where sockets are passed on, what sd_listen_fds(3) looks for.
-pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
+pub fn added(plan: &Plan<'_>, order: &Plan<'_>, uid: u32) -> Result<Added> {
     let mut added = Added::new();
     let mut given = false;
     for text in plan.strings(kind::ENV) {
@@ -27,7 +27,7 @@ pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
     if !given {
         let _ = added.push(home(uid)?);
     }
-    if let Some(count) = setup.u32(kind::LISTEN_FDS)?.filter(|&count| count > 0) {
+    if let Some(count) = order.u32(kind::LISTEN_FDS)?.filter(|&count| count > 0) {
         for (name, value) in
             [("LISTEN_FDS", count), ("LISTEN_PID", rustix::process::getpid().as_raw_pid() as u32)]
         {
@@ -36,13 +36,13 @@ pub fn added(plan: &Plan<'_>, setup: &Plan<'_>, uid: u32) -> Result<Added> {
             let _ = added.push(text);
         }
     }
-    if let Some(names) = setup.string(kind::LISTEN_FDNAMES)? {
+    if let Some(names) = order.string(kind::LISTEN_FDNAMES)? {
         let mut text = PathBuf::new();
         let whole = text.push(b"LISTEN_FDNAMES=").and_then(|()| text.push(names.to_bytes()));
         whole.map_err(|_| Error::refused("LISTEN_FDNAMES", "longer than 4095 bytes"))?;
         let _ = added.push(text);
     }
-    if setup.has(kind::NOTIFY)? {
+    if order.has(kind::NOTIFY)? {
         let _ = added.push(PathBuf::from_bytes(b"NOTIFY_SOCKET=/run/notify/notify.sock").unwrap_or_default());
     }
     Ok(added)
@@ -208,8 +208,8 @@ mod tests {
         let plan = Plan::new(Message::parse(writer.finish().unwrap()).unwrap().0);
         let mut writer = Writer::new(&mut two, 0x19);
         writer.u32(kind::LISTEN_FDS, 2);
-        let setup = Plan::new(Message::parse(writer.finish().unwrap()).unwrap().0);
-        let added = added(&plan, &setup, u32::MAX - 1).unwrap();
+        let order = Plan::new(Message::parse(writer.finish().unwrap()).unwrap().0);
+        let added = added(&plan, &order, u32::MAX - 1).unwrap();
         let all: Vec<_> =
             environment(&plan, &added).unwrap().iter().map(|text| text.to_str().unwrap()).collect();
         let pid = std::format!("LISTEN_PID={}", std::process::id());

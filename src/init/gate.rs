@@ -39,7 +39,7 @@ pub struct Gate {
     signals: OwnedFd,
 }
 
-/// The gate that came with SETUP, while there still is a runtime to tell that this failed.
+/// The gate that came with ORDER, while there still is a runtime to tell that this failed.
 pub fn open(gate: Option<Fd>) -> Result<Gate> {
     let knock = descriptor::adopt(gate.ok_or_else(|| silent(c"gate"))?);
     Ok(Gate { knock, signals: signalfd::of(!HARMLESS).context("signalfd4", "gate")? })

@@ -36,17 +36,20 @@ pub fn main(socket: i32, name: &mut [u8]) -> u8 {
     1
 }
 
-/// What is to be done waits in the socket: SETUP with its descriptors, and PLAN.
+/// What is to be done waits in the socket: ORDER with its descriptors, and PLAN. SETUP comes when the runtime is ready for that.
 fn begin(channel: Channel) -> Result<Infallible> {
-    let mut tasks = Fds::default();
-    let setup = receive(channel, Kind::Setup, limits::SETUP, &mut tasks)?;
+    let mut fds = Fds::default();
+    let order = receive(channel, Kind::Order, limits::ORDER, &mut fds)?;
     let plan = receive(channel, Kind::Plan, limits::PLAN, &mut Fds::default())?;
-    if setup.has(kind::DEBUG)? {
+    if order.has(kind::DEBUG)? {
         LISTENER.store(channel.as_raw(), Ordering::Relaxed);
     }
     step(trace::PLAN);
-    let list = if setup.has(kind::EXEC)? { exec::exec } else { create::create };
-    list(channel, setup, tasks, plan)
+    if order.has(kind::EXEC)? {
+        exec::exec(channel, order, plan)
+    } else {
+        create::create(channel, order, fds, plan)
+    }
 }
 
 /// The socket, when somebody listens there to the steps.

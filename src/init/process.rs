@@ -75,9 +75,9 @@ impl<'a> Process<'a> {
     }
 
     /// Closes what was not asked for and runs the program, behind a reaper if there is to be one. Comes back on failure only.
-    pub fn execute(self, plan: &Plan<'_>, setup: &Plan<'_>, channel: Channel) -> Result<Infallible> {
+    pub fn execute(self, plan: &Plan<'_>, order: &Plan<'_>, channel: Channel) -> Result<Infallible> {
         let (mut envp, mut listener) = (self.envp, PathBuf::new());
-        let passed = setup.u32(kind::LISTEN_FDS)?.unwrap_or(0);
+        let passed = order.u32(kind::LISTEN_FDS)?.unwrap_or(0);
         if plan.has(kind::REAPER)? {
             // The rights, limits and filter of the process are the reaper's, too: what gets hold of it has gained nothing.
             reaper::stand_in_front()?;

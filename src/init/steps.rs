@@ -48,16 +48,16 @@ pub fn join_keyring(plan: &Plan<'_>) -> Result<()> {
 }
 
 /// The process's terminal, if it is to have one, as its standard descriptors and its /dev/console. The runtime gets the other end.
-/// `setup` has the size of the terminal in front of which it runs, if it does.
+/// `order` has the size of the terminal in front of which it runs, if it does.
 pub fn open_console(
     channel: Channel,
     plan: &Plan<'_>,
-    setup: &Plan<'_>,
+    order: &Plan<'_>,
     uid: u32,
     mounts: bool,
 ) -> Result<()> {
     if let Some(terminal) = plan.one::<Terminal>()? {
-        let outer = setup.one::<Terminal>()?;
+        let outer = order.one::<Terminal>()?;
         let size = outer.as_ref().filter(|outer| outer.height.is_some()).unwrap_or(&terminal);
         let pty = pty::open(size, outer.is_some())?;
         // Not in the host's mount namespace.

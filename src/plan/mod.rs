@@ -101,9 +101,12 @@ pub mod kind {
     pub const SECCOMP: u16 = 90;
     pub const SECCOMP_FLAGS: u16 = 91;
     pub const SECCOMP_LISTENER: u16 = 92;
-    // Only in the SETUP message, never stored: what the parent found on this host.
+    // Only in the SETUP message: what was made on this host.
     pub const HIERARCHY: u16 = 100;
     pub const TASKS_FDS: u16 = 101;
+    pub const RESCTRL: u16 = 112;
+    pub const NODEV: u16 = 117;
+    // Only in the ORDER message, never stored: what the command asks of init.
     pub const LISTEN_FDS: u16 = 102;
     pub const ASK_HOOKS: u16 = 103;
     pub const GATE: u16 = 104;
@@ -113,10 +116,8 @@ pub mod kind {
     pub const NOTIFY: u16 = 108;
     pub const DEBUG: u16 = 110;
     pub const PRIORITIES: u16 = 111;
-    pub const RESCTRL: u16 = 112;
     pub const OVERLAY_FD: u16 = 115;
     pub const OVERLAY_PLACE: u16 = 116;
-    pub const NODEV: u16 = 117;
     // Only stored, behind both.
     pub const RECORD: u16 = 118;
 }

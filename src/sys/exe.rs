@@ -19,10 +19,10 @@ const SEALS: SealFlags =
 /// A close-on-exec descriptor for execveat(2) with AT_EMPTY_PATH: this program's file on a read-only mount
 /// of its own, or, for those who may not mount, a sealed copy of it.
 ///
-/// **To be closed before the child joins others, or learns what to run.** As long as it is open, somebody with CAP_SYS_ADMIN
-/// who sees the child could make the mount writable. Closing unmounts it, and what is not mounted can be changed by nobody any
-/// more, neither mount_setattr(2) nor open_tree(2) takes it, while what has been executed from it stays
-/// on it: read-only for good.
+/// As long as it is open, the mount could be made writable by who has CAP_SYS_ADMIN, and gets at it by way of a stage's /proc/PID/exe: since
+/// those are not dumpable, that takes CAP_SYS_PTRACE, too, and both in the host's user namespace. **To be closed before the command is
+/// done** all the same. Closing unmounts it, and what is not mounted can be changed by nobody any more, neither mount_setattr(2) nor
+/// open_tree(2) takes it, while what has been executed from it stays on it: read-only for good.
 pub fn sealed() -> Result<OwnedFd, Errno> {
     read_only().or_else(|_| copy())
 }
