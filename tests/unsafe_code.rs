@@ -8,11 +8,11 @@ use std::path::Path;
 /// How many blocks, functions, traits and implementations are unsafe. A file that has fewer gets its number lowered here; one
 /// that needs more, a good reason.
 const TABLE: &[(&str, usize)] = &[
-    ("nsenter/src/arch/aarch64.rs", 2),
-    ("nsenter/src/arch/riscv64.rs", 2),
-    ("nsenter/src/arch/x86_64.rs", 2),
+    ("nsenter/src/arch/aarch64.rs", 4),
+    ("nsenter/src/arch/riscv64.rs", 4),
+    ("nsenter/src/arch/x86_64.rs", 4),
     ("nsenter/src/error/slot.rs", 3),
-    ("nsenter/src/raw.rs", 27),
+    ("nsenter/src/raw.rs", 28),
     ("nsenter/src/raw/start.rs", 3),
     ("src/main.rs", 3),
     ("src/plan/noun.rs", 19),

@@ -8,9 +8,11 @@ use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::mem::{ManuallyDrop, size_of, size_of_val};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use sc::syscall;
+
+use crate::arch;
 
 pub use start::{Arg, Beside, Clone, Exec, exec_beside, vfork_exec};
 
@@ -282,6 +284,17 @@ pub fn exit(status: i32) -> ! {
         // SAFETY: does not come back.
         unsafe { syscall!(EXIT_GROUP, status) };
     }
+}
+
+/// Goes on as a new process, the caller's *sibling* (clone(2) with CLONE_PARENT), while the caller exits with status 0: no page table is
+/// copied, because the memory changes hands. Gives the new one's pid as the caller's pid namespace has it.
+pub fn pass_on() -> Result<i32> {
+    /// Written before the new process runs.
+    static PID: AtomicI32 = AtomicI32::new(0);
+    let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    // SAFETY: the flags are those that it takes, and the place is a static.
+    check(unsafe { arch::clone_over(flags as usize, PID.as_ptr()) })?;
+    Ok(PID.load(Ordering::Relaxed))
 }
 
 /// clone(2) as fork(2) with CLONE_PARENT: returns twice, `None` in the new process, which is the caller's

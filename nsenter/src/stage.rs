@@ -56,7 +56,7 @@ pub fn enter(socket: RawFd, name: &mut [u8]) -> Channel {
     channel
 }
 
-/// Stage 1, from execve to the birth of init.
+/// Stage 1, from execve to the birth of init, who takes its place: memory, stack and this function.
 fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
     raw::set_cloexec(channel.as_raw()).context("fcntl", b"socket")?;
     raw::set_name(CHILD);
@@ -96,11 +96,22 @@ fn child(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
         ids::write_offsets(&file, boot.monotonic, boot.boottime)?;
     }
     trace::mark(trace::UNSHARE);
-    if boot.collapsed { init(name) } else { fork(channel, name) }
+    if boot.collapsed {
+        return init(name);
+    }
+    if boot.namespaces & NEWTIME != 0 {
+        // Only who gets memory of its own gets into it (vDSO), or, since Linux 6.0, who executes a program.
+        fork(channel)?;
+    } else {
+        let pid = raw::pass_on().context("clone", INIT.to_bytes())?;
+        channel.send_pid(pid)?;
+    }
+    trace::mark(trace::CLONE);
+    init(name)
 }
 
-/// The end of stage 1: clones init, tells its pid and exits. Returns in init.
-fn fork(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
+/// The end of stage 1 where init needs memory of its own: tells init's pid and exits. Returns in init.
+fn fork(channel: &Channel) -> Result<(), Error> {
     let (gate, key) = raw::pipe().context("pipe2", b"")?;
     match raw::fork_sibling().context("clone", INIT.to_bytes())? {
         Some(pid) => {
@@ -112,10 +123,7 @@ fn fork(channel: &Channel, name: &mut [u8]) -> Result<(), Error> {
         None => {
             drop(key);
             match raw::read(&gate, &mut [0]) {
-                Ok(1) => {
-                    trace::mark(trace::CLONE);
-                    init(name)
-                }
+                Ok(1) => Ok(()),
                 _ => Err(silent(CHILD)),
             }
         }

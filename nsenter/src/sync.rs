@@ -8,7 +8,7 @@
 //!        | MAP_DONE ------------------>|
 //!        | ORDER (+ descriptors), PLAN |- - - - - - - ->|   stay in the socket until init reads them
 //!        | SETUP (+ descriptors) ----- |- - - - - - - ->|   when cgroups and all that is init's to find are made
-//!        |<---------------------- PID -| exits          |   unless `collapsed`: the child *is* init
+//!        |<--------------------------------------- PID -|   the child has exited; unless `collapsed`: then it *is* init
 //!        |<-------------------------------------- STEP -|   any number of times, when asked for
 //!        |<----------------------------- MOUNTS_PLEASE -|   when asked for
 //!        | MOUNTS (+ descriptors), or ERROR ------------>|   from a child of the runtime in init's mount namespace
@@ -30,7 +30,7 @@
 //! ```
 //!
 //! One stream, two directions: PLAN must go behind MAP_DONE, since the child reads no further than it
-//! needs. Init says nothing before PID has been sent, so the runtime knows whom it talks to. End of file
+//! needs. Init says nothing before PID, so the runtime knows whom it talks to. End of file
 //! without READY is an error of the stage that was due to speak ([`silent`]). A failure of the runtime is
 //! the end of file on the other side: the stages exit.
 //!

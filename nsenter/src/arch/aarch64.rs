@@ -1,4 +1,4 @@
-//! The start of a process without a copy of the address space, on aarch64.
+//! Processes without a copy of the address space, on aarch64.
 
 use core::arch::asm;
 use core::mem::offset_of;
@@ -53,6 +53,43 @@ pub unsafe fn clone_exec(nr: usize, args: [usize; 5], exec: *const Exec) -> usiz
             in("x3") args[3],
             in("x4") args[4],
             in("x20") exec,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with `flags`, CLONE_PARENT_SETTID at `tid` and no new stack, whose caller ends: who comes back is the new process (0), or the
+/// caller when there is none (-errno).
+///
+/// The flags hold CLONE_VM: memory and stack are handed over, page tables and all. So the caller must not touch either any more, which is
+/// why its end, exit_group(2) with status 0, is in this one block.
+///
+/// # Safety
+///
+/// `flags` hold CLONE_VM, neither CLONE_VFORK nor what takes further arguments; `tid` is there for good.
+#[allow(unsafe_code)]
+pub unsafe fn clone_over(flags: usize, tid: *mut i32) -> usize {
+    let result: usize;
+    // SAFETY: who comes back has all registers but x0 as they were (the kernel's syscall convention), and is the only user of the stack:
+    // the other has none of its instructions left but those that end it. Memory is not promised untouched: `tid` is read anew.
+    unsafe {
+        asm!(
+            "svc #0",
+            "cmp x0, #0",
+            "b.le 2f",
+            "mov x0, #0",
+            "mov x8, #{exit_group}",
+            "svc #0",
+            "brk #1",
+            "2:",
+            exit_group = const sc::nr::EXIT_GROUP,
+            in("x8") sc::nr::CLONE,
+            inlateout("x0") flags => result,
+            in("x1") 0,
+            in("x2") tid,
+            in("x3") 0,
+            in("x4") 0,
             options(nostack),
         );
     }

@@ -1,4 +1,4 @@
-//! The start of a process without a copy of the address space, on riscv64.
+//! Processes without a copy of the address space, on riscv64.
 
 use core::arch::asm;
 use core::mem::offset_of;
@@ -53,6 +53,42 @@ pub unsafe fn clone_exec(nr: usize, args: [usize; 5], exec: *const Exec) -> usiz
             in("a3") args[3],
             in("a4") args[4],
             in("s2") exec,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with `flags`, CLONE_PARENT_SETTID at `tid` and no new stack, whose caller ends: who comes back is the new process (0), or the
+/// caller when there is none (-errno).
+///
+/// The flags hold CLONE_VM: memory and stack are handed over, page tables and all. So the caller must not touch either any more, which is
+/// why its end, exit_group(2) with status 0, is in this one block.
+///
+/// # Safety
+///
+/// `flags` hold CLONE_VM, neither CLONE_VFORK nor what takes further arguments; `tid` is there for good.
+#[allow(unsafe_code)]
+pub unsafe fn clone_over(flags: usize, tid: *mut i32) -> usize {
+    let result: usize;
+    // SAFETY: who comes back has all registers but a0 as they were (the kernel's syscall convention), and is the only user of the stack:
+    // the other has none of its instructions left but those that end it. Memory is not promised untouched: `tid` is read anew.
+    unsafe {
+        asm!(
+            "ecall",
+            "blez a0, 2f",
+            "li a0, 0",
+            "li a7, {exit_group}",
+            "ecall",
+            "unimp",
+            "2:",
+            exit_group = const sc::nr::EXIT_GROUP,
+            in("a7") sc::nr::CLONE,
+            inlateout("a0") flags => result,
+            in("a1") 0,
+            in("a2") tid,
+            in("a3") 0,
+            in("a4") 0,
             options(nostack),
         );
     }

@@ -1,4 +1,4 @@
-//! The start of a process without a copy of the address space, on x86_64.
+//! Processes without a copy of the address space, on x86_64.
 
 use core::arch::asm;
 use core::mem::offset_of;
@@ -54,6 +54,45 @@ pub unsafe fn clone_exec(nr: usize, args: [usize; 5], exec: *const Exec) -> usiz
             in("r10") args[3],
             in("r8") args[4],
             in("r12") exec,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with `flags`, CLONE_PARENT_SETTID at `tid` and no new stack, whose caller ends: who comes back is the new process (0), or the
+/// caller when there is none (-errno).
+///
+/// The flags hold CLONE_VM: memory and stack are handed over, page tables and all. So the caller must not touch either any more, which is
+/// why its end, exit_group(2) with status 0, is in this one block.
+///
+/// # Safety
+///
+/// `flags` hold CLONE_VM, neither CLONE_VFORK nor what takes further arguments; `tid` is there for good.
+#[allow(unsafe_code)]
+pub unsafe fn clone_over(flags: usize, tid: *mut i32) -> usize {
+    let mut result = sc::nr::CLONE;
+    // SAFETY: who comes back has all registers but rax, rcx and r11 as they were (the kernel's syscall convention), and is the only user of
+    // the stack: the other has none of its instructions left but the two that end it. Memory is not promised untouched: `tid` is read anew.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jle 2f",
+            "xor edi, edi",
+            "mov eax, {exit_group}",
+            "syscall",
+            "ud2",
+            "2:",
+            exit_group = const sc::nr::EXIT_GROUP,
+            inlateout("rax") result,
+            in("rdi") flags,
+            in("rsi") 0,
+            in("rdx") tid,
+            in("r10") 0,
+            in("r8") 0,
             lateout("rcx") _,
             lateout("r11") _,
             options(nostack),
