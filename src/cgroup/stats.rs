@@ -22,7 +22,7 @@ use core::mem::MaybeUninit;
 use rustix::fs::{Mode as Permissions, OFlags, RawDir, open};
 
 use super::{Cgroups, Mode};
-use crate::text::short;
+use crate::text::{Short, short};
 use crate::wire::accounting::{Operation, pair, ranges, reads_and_writes};
 use crate::wire::cgroupfs::{keyed, lines, number, words};
 use crate::wire::json::Writer;
@@ -166,14 +166,22 @@ object intel_rdt
 end
 null network_interfaces";
 
+/// The file that was read last.
+struct Last<'b> {
+    buffer: &'b mut [u8],
+    file: Short,
+    len: usize,
+}
+
 impl Cgroups {
     /// Writes the members of the statistics. `buffer` is for one file at a time.
     pub fn stats(&self, writer: &mut Writer<'_>, buffer: &mut [u8]) -> fmt::Result {
         let list = if self.mode == Mode::V2 { V2 } else { V1 };
-        list.lines().try_for_each(|line| self.member(line, writer, buffer))
+        let mut last = Last { buffer, file: Short::new(), len: 0 };
+        list.lines().try_for_each(|line| self.member(line, writer, &mut last))
     }
 
-    fn member(&self, line: &str, writer: &mut Writer<'_>, buffer: &mut [u8]) -> fmt::Result {
+    fn member(&self, line: &str, writer: &mut Writer<'_>, last: &mut Last<'_>) -> fmt::Result {
         let mut parts = line.split(' ');
         let mut next = || parts.next().unwrap_or_default();
         let (how, key, file, word) = (next(), next(), next(), next());
@@ -182,12 +190,12 @@ impl Cgroups {
             "object" => return writer.object(name),
             "end" => return writer.end_object(),
             "null" => return writer.raw(name, b"null"),
-            "pages" => return self.pages(key, [file, word, next()], writer, buffer),
+            "pages" => return self.pages(key, [file, word, next()], writer, last),
             "number" | "nonzero" => {
                 let factor = number(next().as_bytes()).unwrap_or(1);
                 let value = match word.contains('.') {
-                    true => self.number(word, "", buffer).saturating_add(self.number(file, "", buffer)),
-                    false => self.number(file, word, buffer).saturating_mul(factor),
+                    true => self.number(word, "", last).saturating_add(self.number(file, "", last)),
+                    false => self.number(file, word, last).saturating_mul(factor),
                 };
                 return unsigned(writer, key, value, how == "number");
             }
@@ -195,12 +203,12 @@ impl Cgroups {
         }
         let found = match how {
             "devices" => ["blkio.bfq.", "blkio.throttle."].iter().find_map(|prefix| {
-                let text = self.text(&short(format_args!("{prefix}{file}")), buffer)?;
+                let text = self.text(&short(format_args!("{prefix}{file}")), last)?;
                 lines(text).any(|line| Operation::parse(line).is_some()).then_some(text.len())
             }),
-            _ => self.text(file, buffer).map(<[u8]>::len),
+            _ => self.text(file, last).map(<[u8]>::len),
         };
-        let Some(text) = found.and_then(|len| buffer.get(..len)) else { return Ok(()) };
+        let Some(text) = found.and_then(|len| last.buffer.get(..len)) else { return Ok(()) };
         match how {
             "text" => writer.raw(name, text.trim_ascii()),
             "words" => array(writer, key, words(text), |writer, word| writer.raw(None, word)),
@@ -232,16 +240,21 @@ impl Cgroups {
         }
     }
 
-    /// A file of whatever hierarchy has its controller.
-    fn text<'b>(&self, file: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let controller = file.split('.').next()?;
-        self.read_file(self.holding(controller)?, file.as_bytes(), buffer).ok()
+    /// A file of whatever hierarchy has its controller. What several members come from is read once.
+    fn text<'b>(&self, file: &str, last: &'b mut Last<'_>) -> Option<&'b [u8]> {
+        if last.file != file {
+            last.file.clear();
+            let controller = file.split('.').next()?;
+            last.len = self.read_file(self.holding(controller)?, file.as_bytes(), last.buffer).ok()?.len();
+            let _ = last.file.push_str(file);
+        }
+        last.buffer.get(..last.len)
     }
 
     /// A file's number, or the one behind a key in it. No limit is the largest there is.
     #[inline(never)]
-    fn number(&self, file: &str, key: &str, buffer: &mut [u8]) -> u64 {
-        let Some(text) = self.text(file, buffer) else { return 0 };
+    fn number(&self, file: &str, key: &str, last: &mut Last<'_>) -> u64 {
+        let Some(text) = self.text(file, last) else { return 0 };
         match key {
             "" if text.trim_ascii() == b"max" => u64::MAX,
             "" => number(text).unwrap_or(0),
@@ -250,7 +263,13 @@ impl Cgroups {
     }
 
     /// A member for each size that the kernel has (Documentation/admin-guide/mm/hugetlbpage.rst).
-    fn pages(&self, key: &str, files: [&str; 3], writer: &mut Writer<'_>, buffer: &mut [u8]) -> fmt::Result {
+    fn pages(
+        &self,
+        key: &str,
+        files: [&str; 3],
+        writer: &mut Writer<'_>,
+        last: &mut Last<'_>,
+    ) -> fmt::Result {
         writer.object(Some(key))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         if let Ok(directory) = open(c"/sys/kernel/mm/hugepages", flags, Permissions::empty()) {
@@ -264,18 +283,24 @@ impl Cgroups {
                     1024..0x10_0000 => (size >> 10, "MB"),
                     _ => (size >> 20, "GB"),
                 };
-                self.page(&short(format_args!("{scaled}{unit}")), files, writer, buffer)?;
+                self.page(&short(format_args!("{scaled}{unit}")), files, writer, last)?;
             }
         }
         writer.end_object()
     }
 
     /// What is reserved, where the kernel counts it (5.7), as the limits do.
-    fn page(&self, size: &str, files: [&str; 3], writer: &mut Writer<'_>, buffer: &mut [u8]) -> fmt::Result {
+    fn page(
+        &self,
+        size: &str,
+        files: [&str; 3],
+        writer: &mut Writer<'_>,
+        last: &mut Last<'_>,
+    ) -> fmt::Result {
         let [usage, max, failures] = files;
         let reserved = short(format_args!("hugetlb.{size}.rsvd."));
         let used = short(format_args!("hugetlb.{size}."));
-        let mut has = |prefix: &str| self.text(&short(format_args!("{prefix}{usage}")), buffer).is_some();
+        let mut has = |prefix: &str| self.text(&short(format_args!("{prefix}{usage}")), last).is_some();
         let prefix = match (has(&reserved), has(&used)) {
             (true, _) => reserved,
             (false, true) => used.clone(),
@@ -283,7 +308,7 @@ impl Cgroups {
         };
         writer.object(Some(size))?;
         let mut value = |prefix: &str, file: &str, key: &str| {
-            self.number(&short(format_args!("{prefix}{file}")), key, buffer)
+            self.number(&short(format_args!("{prefix}{file}")), key, last)
         };
         unsigned(writer, "usage", value(&prefix, usage, ""), false)?;
         unsigned(writer, "max", value(&prefix, max, ""), false)?;

@@ -33,7 +33,7 @@ fn run(globals: &Globals, parser: Parser) -> Result<u8> {
         return Err(Error::refused("events", "duration interval must be greater than 0"));
     }
     let store = globals.store(id)?;
-    let mut events = Events::of(&store, id, nanoseconds)?;
+    let mut events = Events::of(&store, id, Some(nanoseconds).filter(|_| !once))?;
     loop {
         let event = if once { Event::Stats } else { events.wait()? };
         if event == Event::End {

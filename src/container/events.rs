@@ -44,14 +44,16 @@ const FILE: usize = 256 << 10;
 const SECOND: i64 = 1_000_000_000;
 
 impl<'a> Events<'a> {
-    /// Watches a container that runs.
-    pub fn of(store: &'a Store, id: &'a CStr, interval: i64) -> Result<Self> {
+    /// Watches a container that runs; without an interval only its statistics are asked for.
+    pub fn of(store: &'a Store, id: &'a CStr, interval: Option<i64>) -> Result<Self> {
         let container = Container::load(store, id)?;
         if container.init.is_none() {
             let reason = format_args!("container with id {} is not running", shown(id));
             return Err(Error::refused("events", reason));
         }
-        let oom = container.cgroups.as_ref().map(Cgroups::watch_oom).transpose()?.flatten();
+        let watched = container.cgroups.as_ref().filter(|_| interval.is_some());
+        let oom = watched.map(Cgroups::watch_oom).transpose()?.flatten();
+        let interval = interval.unwrap_or(0);
         let buffer = memory::anonymous(FILE).context("mmap", "statistics")?;
         Ok(Self { container, oom, interval, due: now().saturating_add(interval), buffer })
     }

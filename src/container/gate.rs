@@ -54,7 +54,8 @@ pub fn start(store: &Store, id: &CStr, notify: Option<&CStr>, warn: &mut dyn FnM
         done => done.context("connect", "gate")?,
     };
     // Only where `create` knew of systemd, too.
-    if let (Some(address), Some(_)) = (notify, container.entry.find(NOTIFY)?) {
+    let knows = notify.is_some() && container.entry.look(NOTIFY)?.is_some();
+    if let Some(address) = notify.filter(|_| knows) {
         container.notify = Some(Notify::new(&container.entry, address)?);
     }
     let sockets = channel()?;

@@ -1,10 +1,12 @@
 //! `list`: what is there, in whose hands, in runc's forms.
 
 use std::fs;
+use std::time::Duration;
 
 use minirunc_tests::bundle::{Bundle, mode};
-use minirunc_tests::not_for;
 use minirunc_tests::runtime::{Output, Runtime};
+use minirunc_tests::trace::{self, Tracer};
+use minirunc_tests::{not_for, only_ours, skip};
 use serde_json::{Value, json};
 
 /// Two detached containers of one bundle, `<id>-a` and `<id>-b`; removed in the end.
@@ -95,6 +97,29 @@ fn quiet_prints_the_ids_alone() {
     let pair = Pair::new();
     for flag in ["-q", "--quiet"] {
         assert_eq!(pair.list(&[flag]).ok().stdout, format!("{}\n{}\n", pair.id("a"), pair.id("b")));
+    }
+}
+
+#[test]
+fn one_container_more_costs_few_calls() {
+    only_ours!("it is about our calls");
+    if !trace::WORKS {
+        skip!("calls cannot be traced here");
+    }
+    let pair = Pair::new();
+    let calls = |flags: &[&str]| {
+        let command = pair.0.command(&[&["list"], flags].concat());
+        let ran = Tracer::default().run(&pair.0, command, None, true, Duration::from_secs(60));
+        ran.output.ok();
+        ran.calls.len()
+    };
+    // Its directory, its plan, its process, its freezer, its gate; 3 more before Linux 6.9.
+    let ways = [(&[][..], 18), (&["-f", "json"], 18), (&["-q"], 6)];
+    let two = ways.map(|(flags, _)| calls(flags));
+    pair.0.runtime(&["delete", "--force", &pair.id("b")]).ok();
+    for ((flags, most), two) in ways.into_iter().zip(two) {
+        let more = two - calls(flags);
+        assert!((1..=most).contains(&more), "list {flags:?}: {more} calls");
     }
 }
 
