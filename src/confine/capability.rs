@@ -34,10 +34,15 @@ pub fn keep(keep: bool) -> Result<()> {
     thread::set_keep_capabilities(keep).context("prctl", "PR_SET_KEEPCAPS")
 }
 
-/// Makes all that is permitted effective again, which setresuid(2) away from root has taken.
-pub fn raise() -> Result<()> {
-    let mut sets = thread::capabilities(None).context("capget", "")?;
-    sets.effective = sets.permitted;
+/// Makes all that is permitted effective. What was before.
+pub fn raise() -> Result<CapabilitySets> {
+    let sets = thread::capabilities(None).context("capget", "")?;
+    hold(CapabilitySets { effective: sets.permitted, ..sets }).map(|()| sets)
+}
+
+/// Sets three of them.
+#[inline(never)]
+pub fn hold(sets: CapabilitySets) -> Result<()> {
     thread::set_capabilities(None, sets).context("capset", "")
 }
 
@@ -45,24 +50,23 @@ pub fn raise() -> Result<()> {
 pub fn shed(kept: CapabilitySet) -> Result<()> {
     let held = thread::capabilities(None).context("capget", "")?.permitted & kept;
     let sets = CapabilitySets { effective: held, permitted: held, inheritable: CapabilitySet::empty() };
-    thread::set_capabilities(None, sets).context("capset", "")
+    hold(sets)
 }
 
 /// Sets the other four. What cannot be granted is left out: an old kernel, or a caller who lacks it, is no reason to fail
-/// (config.md, "capabilities"); [`ungrantable`] tells beforehand what that will be.
-pub fn apply(wanted: &Capabilities) -> Result<()> {
+/// (config.md, "capabilities"); [`ungrantable`] tells beforehand what that will be. Of `more` what is held stays permitted.
+pub fn apply(wanted: &Capabilities, more: u64) -> Result<()> {
     let held = thread::capabilities(None).context("capget", "")?;
     // Only inheritable capabilities are bound to that set; mostly there are none.
     let bounding = if wanted.inheritable == 0 { 0 } else { bounding() };
     // What the configuration itself leaves out of it is no old kernel: that is capset(2)'s to refuse, as with runc.
     let granted = within(wanted, held.permitted.bits(), bounding | !wanted.bounding);
     let set = CapabilitySet::from_bits_retain;
-    let sets = CapabilitySets {
+    hold(CapabilitySets {
         effective: set(granted.effective),
-        permitted: set(granted.permitted),
+        permitted: set(granted.permitted | more) & held.permitted,
         inheritable: set(granted.inheritable),
-    };
-    thread::set_capabilities(None, sets).context("capset", "")?;
+    })?;
     // Linux 4.3. It may hold what root's ambient set held before: an empty one comes first.
     match thread::clear_ambient_capability_set() {
         Ok(()) | Err(Errno::INVAL) => {}

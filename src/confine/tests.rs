@@ -54,7 +54,7 @@ fn become_user(user: &User, wanted: &Capabilities, plan: &Plan<'_>) -> crate::er
     capability::keep(true)?;
     user::assume(user, plan)?;
     capability::keep(false)?;
-    capability::apply(wanted)
+    capability::apply(wanted, 0)
 }
 
 const USER: User = User { uid: 1234, gid: 5678, umask: None };

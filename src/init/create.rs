@@ -102,14 +102,14 @@ pub fn create(channel: Channel, order: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     if !order.has(kind::PRIORITIES)? {
         scheduling::prioritise(None, &plan)?;
     }
-    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true, channel)?;
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, true)?;
 
     step(trace::PROCESS);
     let gate = if order.has(kind::GATE)? { Some(gate::open(fds.take(0))?) } else { None };
     // An agent hears of the process while it waits for its start, as with runc.
     let announced = plan.has(kind::SECCOMP_LISTENER)?;
     if announced {
-        seccomp::load_late(&plan, channel)?;
+        seccomp::load(&plan, channel)?;
     }
     if gate.is_some() {
         trace::send(channel);
@@ -119,7 +119,7 @@ pub fn create(channel: Channel, order: Plan<'_>, mut fds: Fds, plan: Plan<'_>) -
     gate.map_or(Ok(()), |gate| gate::wait(channel, gate))?;
     // The hooks of the container's own are under it, too.
     if !announced {
-        seccomp::load_late(&plan, channel)?;
+        seccomp::load(&plan, channel)?;
     }
     run_hooks(hook::START_CONTAINER, &plan, "created", process.mask, Some(process.environment()))?;
     process.execute(&plan, &order, channel)

@@ -41,12 +41,12 @@ pub fn exec(channel: Channel, order: Plan<'_>, plan: Plan<'_>) -> Result<Infalli
     if !order.has(kind::PRIORITIES)? {
         scheduling::prioritise(None, &plan)?;
     }
-    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false, channel)?;
+    let process = Process::assume(&plan, &added, &user, procfs.as_ref(), inherited, false)?;
     step(trace::PROCESS);
     // In the words that runc's own tests look for.
     super::tell("setns_init: about to exec");
     // Fails when the runtime is gone: then nobody would attend to the process.
     channel.send_simple(Kind::Ready)?;
-    seccomp::load_late(&plan, channel)?;
+    seccomp::load(&plan, channel)?;
     process.execute(&plan, &order, channel)
 }

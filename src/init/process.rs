@@ -39,7 +39,6 @@ impl<'a> Process<'a> {
         procfs: Option<&OwnedFd>,
         inherited: Mode,
         create: bool,
-        channel: Channel,
     ) -> Result<Self> {
         // What opens files comes before the limits, one of which is on open files; what root may do, before it is root no more.
         let argv = environment::arguments(plan)?;
@@ -54,8 +53,7 @@ impl<'a> Process<'a> {
         capability::keep(true)?;
         user::assume(user, plan)?;
         capability::keep(false)?;
-        seccomp::load_privileged(plan, channel)?;
-        capability::apply(&capabilities)?;
+        capability::apply(&capabilities, seccomp::privilege(plan)?)?;
         if plan.has(kind::NO_NEW_PRIVILEGES)? {
             rustix::thread::set_no_new_privs(true).context("prctl", "PR_SET_NO_NEW_PRIVS")?;
         }

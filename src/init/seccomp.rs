@@ -2,32 +2,37 @@
 
 use nsenter::sync::{Channel, Fds, Kind};
 use rustix::fd::AsRawFd;
+use rustix::thread::CapabilitySet;
 
 use crate::confine::capability;
 use crate::error::{Context, Result};
+use crate::plan::process::Capabilities;
 use crate::plan::{Plan, kind};
 use crate::seccomp::BY_NUMBER;
 use crate::sys;
 use crate::text::short;
 use crate::trace;
 
-/// While the right to do it is there: without no_new_privs that is CAP_SYS_ADMIN, which the process may not have. Whatever follows
-/// is under the filter already, as with runc.
-pub fn load_privileged(plan: &Plan<'_>, channel: Channel) -> Result<()> {
-    if plan.has(kind::SECCOMP)? && !plan.has(kind::NO_NEW_PRIVILEGES)? {
-        // Taking on another user has emptied the effective set.
-        capability::raise()?;
-        load(plan, channel)?;
+/// The capability that it takes, besides what the process is granted: CAP_SYS_ADMIN, or with no_new_privs none (seccomp(2)).
+pub fn privilege(plan: &Plan<'_>) -> Result<u64> {
+    let privileged = plan.has(kind::SECCOMP)? && !plan.has(kind::NO_NEW_PRIVILEGES)?;
+    Ok(if privileged { CapabilitySet::SYS_ADMIN.bits() } else { 0 })
+}
+
+/// As late as possible, so that the profile need not allow what only init does: capset(2) is all that follows without no_new_privs.
+pub fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
+    let more = privilege(plan)?;
+    if more == 0 {
+        return put(plan, channel);
     }
-    Ok(())
+    let wanted = plan.one::<Capabilities>()?.unwrap_or(capability::NONE);
+    let mut sets = capability::raise()?;
+    sets.permitted &= CapabilitySet::from_bits_retain(wanted.permitted);
+    put(plan, channel)?;
+    capability::hold(sets)
 }
 
-/// As late as possible, so that the profile need not allow what only init does: with no_new_privs anybody may.
-pub fn load_late(plan: &Plan<'_>, channel: Channel) -> Result<()> {
-    if plan.has(kind::NO_NEW_PRIVILEGES)? { load(plan, channel) } else { Ok(()) }
-}
-
-fn load(plan: &Plan<'_>, channel: Channel) -> Result<()> {
+fn put(plan: &Plan<'_>, channel: Channel) -> Result<()> {
     let Some(program) = plan.all(kind::SECCOMP).next().transpose()? else { return Ok(()) };
     let flags = plan.u32(kind::SECCOMP_FLAGS)?.unwrap_or(0);
     super::tell(&short(format_args!("seccomp filter flags: {flags}")));

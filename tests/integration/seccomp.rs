@@ -237,6 +237,25 @@ fn what_a_filter_does_not_allow_us_is_done_without() {
     }
 }
 
+/// Profiles are made by hand, or from what a program calls.
+#[test]
+fn a_filter_need_not_allow_what_only_a_runtime_calls() {
+    only_ours!("the oracles load it early");
+    let names = json!(["dup3", "fchdir", "recvmsg", "sendmsg", "setgroups", "setsid", "setuid", "signalfd4"]);
+    for no_new_privileges in [true, false] {
+        let bundle = Bundle::with(rules(
+            no_new_privileges,
+            json!([{"names": names, "action": "SCMP_ACT_KILL_PROCESS"}]),
+        ));
+        let facts = bundle.facts();
+        assert_eq!(&facts["cap.permitted"], &Bundle::new().facts()["cap.permitted"]);
+        bundle.write();
+        bundle.runtime(&["create", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id]).ok();
+        bundle.runtime(&["start", &bundle.id]).ok();
+        bundle.delete();
+    }
+}
+
 #[test]
 fn a_profile_that_is_not_understood_is_refused() {
     only_ours!("the words are ours");
