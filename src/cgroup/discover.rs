@@ -17,24 +17,32 @@ use crate::wire::cgroupfs::{CgroupMount, lines, memberships};
 const PLACE: &CStr = c"/sys/fs/cgroup";
 const USUAL: &[u8] = PLACE.to_bytes();
 
-/// The type of the file system there; 0: nothing to ask.
-fn there() -> FsWord {
-    statfs(PLACE).map_or(0, |found| found.f_type)
+/// What is mounted there.
+#[derive(Clone, Copy)]
+pub struct Mounted {
+    /// The file system's type; 0: nothing to ask.
+    kind: FsWord,
 }
 
-/// Whether there is the unified hierarchy alone.
-pub fn is_unified() -> bool {
-    there() == libc::CGROUP2_SUPER_MAGIC as FsWord
+impl Mounted {
+    /// statfs(2).
+    pub fn look() -> Self {
+        Self { kind: statfs(PLACE).map_or(0, |found| found.f_type) }
+    }
+
+    /// Whether it is the unified hierarchy alone.
+    pub fn is_unified(self) -> bool {
+        self.kind == libc::CGROUP2_SUPER_MAGIC as FsWord
+    }
 }
 
 impl Cgroups {
-    /// Looks at `/sys/fs/cgroup` (statfs(2)): the unified hierarchy itself, or the place of v1's mounts,
+    /// What there is by what `/sys/fs/cgroup` is: the unified hierarchy itself, or the place of v1's mounts,
     /// whose names /proc/self/cgroup tells.
     #[inline(never)]
-    pub fn discover() -> Result<Self> {
+    pub fn discover(place: Mounted) -> Result<Self> {
         let mut cgroups = Self::none();
-        let there = there();
-        if there == libc::CGROUP2_SUPER_MAGIC as _ {
+        if place.is_unified() {
             cgroups.mode = Mode::V2;
             cgroups.add(b"", &[USUAL], 0)?;
             return Ok(cgroups);
@@ -52,7 +60,7 @@ impl Cgroups {
             cgroups.add(hierarchy.controllers, &[USUAL, b"/", name], 0)?;
             cgroups.mode = Mode::V1;
         }
-        if there != libc::TMPFS_MAGIC as _ || cgroups.mode == Mode::None {
+        if place.kind != libc::TMPFS_MAGIC as _ || cgroups.mode == Mode::None {
             cgroups.locate()?;
         }
         Ok(cgroups)

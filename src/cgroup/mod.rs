@@ -25,7 +25,7 @@ mod v2;
 
 use core::ffi::CStr;
 
-pub use discover::is_unified;
+pub use discover::Mounted;
 pub use oom::OomWatch;
 
 use nsenter::attr::Writer;

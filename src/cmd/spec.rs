@@ -92,7 +92,8 @@ fn run(globals: &Globals, mut parser: Parser) -> Result<u8> {
     if let Some(file) = from {
         return print(globals, file);
     }
-    variant.unified = Cgroups::discover().is_ok_and(|cgroups| cgroups.mode() == cgroup::Mode::V2);
+    variant.unified =
+        Cgroups::discover(cgroup::Mounted::look()).is_ok_and(|cgroups| cgroups.mode() == cgroup::Mode::V2);
     let mut text = Into::new(sys::memory::anonymous(LONGEST).context("mmap", "config.json")?);
     write(CONFIG, variant, "\t", &mut text).map_err(|_| Error::refused("spec", "longer than its memory"))?;
 

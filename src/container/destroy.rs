@@ -13,7 +13,7 @@ use super::query::status;
 use super::record::{self, Stored};
 use super::store::{Entry, MISSING, Store, missing};
 use super::{Container, Init};
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, Mounted};
 use crate::confine::resctrl;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
@@ -60,7 +60,7 @@ impl<'a> Container<'a> {
             _ if plan.has(kind::CGROUP_MANAGER_DISABLED)? => None,
             Some(setup) => Some(Cgroups::restore(setup, None)?),
             None => {
-                let mut cgroups = Cgroups::discover()?;
+                let mut cgroups = Cgroups::discover(Mounted::look())?;
                 let missing = attr::Error { kind: kind::CGROUPS_PATH, fault: attr::Fault::Missing };
                 cgroups.find(plan.string(kind::CGROUPS_PATH)?.ok_or_else(|| plan::broken(missing))?)?;
                 Some(cgroups)
@@ -92,7 +92,7 @@ impl<'a> Container<'a> {
         let mut path = PathBuf::new();
         path.push(plan::DEFAULT_CGROUP).and_then(|()| path.push(id.to_bytes())).map_err(|_| missing(id))?;
         let known = stored.as_ref().ok().and_then(|(stored, _)| stored.string(kind::CGROUPS_PATH).ok()?);
-        let mut cgroups = Cgroups::discover()?;
+        let mut cgroups = Cgroups::discover(Mounted::look())?;
         cgroups.find(known.unwrap_or(path.as_cstr()))?;
         let plan = plan::stored(&EMPTY, 0)?.0;
         let cgroups = Some(cgroups);

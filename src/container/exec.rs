@@ -19,7 +19,7 @@ use super::identity::has_ended;
 use super::launch::{is_rootless, sockets};
 use super::store::Store;
 use super::{Container, Init, config};
-use crate::cgroup::{Cgroups, Mode, is_unified};
+use crate::cgroup::{Cgroups, Mode, Mounted};
 use crate::confine::{oom, procfs, resctrl, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::exec::Changes;
@@ -70,7 +70,7 @@ impl<'a> Container<'a> {
     /// end is nobody else's.
     pub fn exec(store: &'a Store, order: &Order<'a>, warn: &mut dyn FnMut(&Error)) -> Result<Self> {
         // v2: born in the container's cgroup, thus when that is known.
-        let child = if is_unified() { None } else { Some(Child::spawn(0, None, || None)?) };
+        let child = if Mounted::look().is_unified() { None } else { Some(Child::spawn(0, None, || None)?) };
         let entry = store.entry(order.id)?;
         // Not while somebody makes or removes it.
         entry.share()?;

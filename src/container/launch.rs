@@ -17,7 +17,7 @@ use super::child::{Child, boot};
 use super::notify::Notify;
 use super::store::{GATE, GATE_NEW, NOTIFY, Store};
 use super::{Container, config, pid_file, socket};
-use crate::cgroup::{Cgroups, Mode};
+use crate::cgroup::{Cgroups, Mounted};
 use crate::confine::{capability, oom, rlimit, scheduling};
 use crate::error::{Context, Error, Result, STEP};
 use crate::plan::mount::Mount;
@@ -161,10 +161,9 @@ impl<'a> Container<'a> {
             let _ = path.join(NOTIFY.to_bytes());
             notify = Some(path);
         }
-        let cgroups = if order.cgroups_disabled { None } else { Some(Cgroups::discover()?) };
-        trace::mark(trace::FOUND);
+        let place = Mounted::look();
         // v2: born in the cgroup, whose limits hold from the first instruction on. v1: entered later, by itself; so it need not wait for it.
-        let early = cgroups.as_ref().is_none_or(|cgroups| cgroups.mode() != Mode::V2);
+        let early = order.cgroups_disabled || !place.is_unified();
         let child = Cell::new(None);
         let begun = |plan: Plan<'_>| {
             let boot = boot(&plan)?;
@@ -178,6 +177,8 @@ impl<'a> Container<'a> {
         let begun: Option<Begun<'_>> = if early { Some(&begun) } else { None };
         let message = translate(order, notify.as_ref(), begun, warn)?;
         trace::mark(trace::TRANSLATED);
+        let cgroups = if order.cgroups_disabled { None } else { Some(Cgroups::discover(place)?) };
+        trace::mark(trace::FOUND);
         let plan = Plan::new(Message::parse(message).map_err(plan::broken)?.0);
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;

@@ -17,7 +17,7 @@ use std::vec::Vec;
 
 use nsenter::attr::{Message, Writer};
 
-use super::{Cgroups, Mode};
+use super::{Cgroups, Mode, Mounted};
 use crate::plan::device::{DeviceRule, MKNOD, READ, WRITE};
 use crate::plan::namespace::Hierarchy;
 use crate::plan::resources::{BlockIo, Cpu, Cpuset, Memory, Network, Pids};
@@ -66,7 +66,7 @@ const SKIPPED: &str = "skipped: not root, or no such cgroup hierarchy here";
 
 /// The machine's v1 hierarchies.
 fn v1() -> Option<Cgroups> {
-    let cgroups = Cgroups::discover().unwrap();
+    let cgroups = Cgroups::discover(Mounted::look()).unwrap();
     let root = rustix::process::geteuid().is_root();
     if !root || cgroups.mode() != Mode::V1 {
         std::eprintln!("{SKIPPED}");
