@@ -52,7 +52,7 @@ impl<'a> Vector<'a> {
         let room =
             count.checked_add(1).and_then(|all| all.checked_mul(size_of::<usize>())).ok_or(Errno::NOMEM)?;
         let bytes = super::memory::anonymous(room)?;
-        // SAFETY: any bytes are numbers. A mapping begins at a page, so that nothing is cut off in front.
+        // SAFETY: any bytes are numbers. Memory is aligned for them, so that nothing is cut off in front.
         let (_, pointers, _) = unsafe { bytes.align_to_mut() };
         Ok(Self { pointers, len: 0, strings: PhantomData })
     }
