@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::filesystem::Filesystem;
@@ -59,9 +59,7 @@ fn all(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>, place: &OwnedFd) ->
         let name = base(hierarchy.mountpoint);
         let inside = format_args!("{}/{}", shown(at), shown(name));
         rustix::fs::mkdirat(&tmpfs, name, Mode::from_raw_mode(0o755)).context("mkdirat", inside)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(&tmpfs, name, flags, Mode::empty()).context("open", inside)?;
-        sys::attach(&one(root, mount, &hierarchy)?, &directory).context("move_mount", inside)?;
+        sys::attach_at(&one(root, mount, &hierarchy)?, &tmpfs, name).context("move_mount", inside)?;
         for controller in controllers.split(|byte| *byte == b',') {
             let controller = controller.strip_prefix(b"name=").unwrap_or(controller);
             if controller != name.to_bytes() && !controller.is_empty() {

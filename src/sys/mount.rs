@@ -80,6 +80,11 @@ pub fn attach(mount: impl AsFd, place: impl AsFd) -> Result<()> {
     rustix::mount::move_mount(mount, c"", place, c"", flags)
 }
 
+/// The same onto what has a name in an open directory; a link is not followed.
+pub fn attach_at(mount: impl AsFd, directory: impl AsFd, name: &CStr) -> Result<()> {
+    rustix::mount::move_mount(mount, c"", directory, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 /// fsmount(2): a detached mount of a configured filesystem, with `MOUNT_ATTR_*` set.
 pub fn detached(filesystem: impl AsFd, set: u64) -> Result<OwnedFd> {
     let attributes = MountAttrFlags::from_bits_retain(set as u32);
