@@ -4,6 +4,9 @@
 #![no_main]
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod copy;
+
 use core::ffi::{c_char, c_int};
 
 use minirunc::sys::arguments::Strings;
