@@ -244,7 +244,7 @@ impl<'a> Message<'a> {
 }
 
 /// Attributes in a row: an iterator that ends after its first error.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Attrs<'a>(&'a [u8]);
 
 /// One attribute.

@@ -126,12 +126,25 @@ pub mod kind {
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
     attrs: Attrs<'a>,
+    /// Which types there are, a bit each: most of what is asked for is not there. All of them in a broken message, whose error is
+    /// told by who reads it.
+    kinds: [u64; 2],
 }
 
 impl<'a> Plan<'a> {
     /// The view of a received or stored message.
+    #[inline(never)]
     pub fn new(message: Message<'a>) -> Self {
-        Self { attrs: message.attrs }
+        let mut kinds = [0; 2];
+        for attr in message.attrs {
+            match attr {
+                Ok(attr) => kinds
+                    .get_mut(usize::from(attr.kind / 64))
+                    .map_or((), |word| *word |= 1 << (attr.kind % 64)),
+                Err(_) => kinds = [u64::MAX; 2],
+            }
+        }
+        Self { attrs: message.attrs, kinds }
     }
 
     /// All attributes, in their order. A broken message yields its error and ends.
@@ -140,8 +153,10 @@ impl<'a> Plan<'a> {
     }
 
     /// Attributes of one type, in their order. A broken message yields its error and ends.
+    #[inline(never)]
     pub fn all(&self, kind: u16) -> All<'a> {
-        All { attrs: self.attrs, kind }
+        let absent = self.kinds.get(usize::from(kind / 64)).is_some_and(|word| word >> (kind % 64) & 1 == 0);
+        All { attrs: if absent { Attrs::default() } else { self.attrs }, kind }
     }
 
     /// Values of one noun, in their order.
