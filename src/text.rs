@@ -9,8 +9,6 @@ pub use shelf::Place;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use crate::limits;
-
 /// What did not fit, or held a NUL where the kernel would end the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit;
@@ -38,8 +36,7 @@ impl PathBuf {
     pub fn new() -> Self {
         let mut place = shelf::Place::take();
         if let Some(bytes) = place.as_mut() {
-            bytes.clear();
-            let _ = bytes.push(0);
+            bytes.truncate(0);
         }
         Self(place)
     }
@@ -54,13 +51,7 @@ impl PathBuf {
     /// Appends bytes as they are. `Err` past `PATH_MAX` or with a NUL inside, and when too many paths are alive.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
         let whole = self.0.as_mut().ok_or(Unfit)?;
-        if whole.len() + bytes.len() > limits::PATH || bytes.contains(&0) {
-            return Err(Unfit);
-        }
-        whole.pop();
-        let _ = whole.extend_from_slice(bytes);
-        let _ = whole.push(0);
-        Ok(())
+        if !bytes.contains(&0) && whole.append(bytes) { Ok(()) } else { Err(Unfit) }
     }
 
     /// Appends a component, with a slash before it where there is none.
@@ -73,21 +64,20 @@ impl PathBuf {
 
     /// Cuts back to `len` bytes.
     pub fn truncate(&mut self, len: usize) {
-        if let Some(bytes) = self.0.as_mut().filter(|bytes| len + 1 < bytes.len()) {
+        if let Some(bytes) = self.0.as_mut() {
             bytes.truncate(len);
-            let _ = bytes.push(0);
         }
     }
 
     /// The path without its NUL.
     pub fn as_bytes(&self) -> &[u8] {
-        self.as_cstr().to_bytes()
+        self.0.as_ref().map_or(b"", |bytes| bytes.as_bytes())
     }
 
     /// The path as the kernel takes it.
     pub fn as_cstr(&self) -> &CStr {
-        let bytes = self.0.as_ref().map_or(&b"\0"[..], |bytes| bytes.as_slice());
-        CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
+        // SAFETY: a NUL is behind the bytes, and `push` lets none among them.
+        self.0.as_ref().map_or(c"", |bytes| unsafe { CStr::from_bytes_with_nul_unchecked(bytes.with_nul()) })
     }
 }
 
@@ -346,9 +336,9 @@ mod tests {
 
     #[test]
     fn a_path_takes_path_max_with_its_nul_and_no_more() {
-        let mut path = PathBuf::from_bytes(&[b'x'; limits::PATH - 1]).unwrap();
+        let mut path = PathBuf::from_bytes(&[b'x'; crate::limits::PATH - 1]).unwrap();
         assert_eq!(path.push(b"y"), Err(Unfit));
-        assert_eq!(path.as_cstr().count_bytes(), limits::PATH - 1);
+        assert_eq!(path.as_cstr().count_bytes(), crate::limits::PATH - 1);
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Cgroups {
     /// Makes what lies between the mount point and the directory. `None`: there is no mount point.
     fn make_parents(&self, hierarchy: &Hierarchy) -> Result<Option<u32>> {
         let whole = self.place(hierarchy);
-        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let top = self.names.bytes(hierarchy.mountpoint).len();
         let (mut made, mut first) = (0, true);
         let mut path = PathBuf::new();
         for end in levels(whole.as_bytes(), top).filter(|&end| end != whole.as_bytes().len()) {
@@ -237,7 +237,7 @@ impl Cgroups {
     #[inline(never)]
     fn inherit(&self, hierarchy: &Hierarchy, name: &CStr, own: bool) -> Result<()> {
         let whole = self.place(hierarchy);
-        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let top = self.names.bytes(hierarchy.mountpoint).len();
         let mut buffer = [0; 4096];
         let mut path = PathBuf::new();
         let file = |path: &mut PathBuf, end: usize| {

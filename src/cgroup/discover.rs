@@ -93,7 +93,7 @@ impl Cgroups {
                     unified = self.names.add(&[mount.mountpoint])?;
                 }
                 for (hierarchy, place) in self.hierarchies.iter().zip(&mut found) {
-                    if place.end == 0 && mount.holds(self.names.get(hierarchy.controllers).to_bytes()) {
+                    if place.end == 0 && mount.holds(self.names.bytes(hierarchy.controllers)) {
                         *place = self.names.add(&[mount.mountpoint])?;
                     }
                 }

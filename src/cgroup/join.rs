@@ -29,7 +29,7 @@ impl Cgroups {
         };
         for controller in list(wanted) {
             let names = &self.names;
-            let holds = |controllers| list(names.get(controllers).to_bytes()).any(|name| name == controller);
+            let holds = |controllers| list(names.bytes(controllers)).any(|name| name == controller);
             match self.hierarchies.iter_mut().find(|hierarchy| holds(hierarchy.controllers)) {
                 Some(hierarchy) => hierarchy.below = below,
                 None => return Err(refused("unknown controller")),
@@ -49,7 +49,7 @@ impl Cgroups {
         let text = read_at(CWD, path.as_cstr(), &mut buffer).ok()?;
         let own = memberships(text).find(|it| it.controllers.is_empty())?;
         path.truncate(0);
-        path.push(self.names.get(hierarchy.mountpoint).to_bytes()).ok()?;
+        path.push(self.names.bytes(hierarchy.mountpoint)).ok()?;
         path.push(own.path).ok()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         open(path.as_cstr(), flags, Permissions::empty()).ok()

@@ -91,23 +91,31 @@ struct Names(Option<Place>);
 
 impl Names {
     fn get(&self, span: Span) -> &CStr {
-        let all = self.0.as_ref().and_then(|all| all.get(usize::from(span.start)..usize::from(span.end)));
-        let bytes = all.unwrap_or_default();
-        CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
+        CStr::from_bytes_with_nul(self.with_nul(span)).unwrap_or(c"")
+    }
+
+    fn bytes(&self, span: Span) -> &[u8] {
+        self.with_nul(span).split_last().map_or(&[], |(_, text)| text)
+    }
+
+    #[inline(never)]
+    fn with_nul(&self, span: Span) -> &[u8] {
+        let all = self.0.as_ref().map_or(&b""[..], |all| all.as_bytes());
+        all.get(usize::from(span.start)..usize::from(span.end)).unwrap_or_default()
     }
 
     #[inline(never)]
     fn add(&mut self, parts: &[&[u8]]) -> Result<Span> {
         if self.0.is_none() {
             self.0 = Place::take();
-            self.0.as_deref_mut().into_iter().for_each(|all| all.clear());
+            self.0.as_deref_mut().into_iter().for_each(|all| all.truncate(0));
         }
         let all = self.0.as_mut().ok_or_else(too_many)?;
-        let start = all.len() as u16;
-        for part in parts.iter().chain(&[&b"\0"[..]]) {
-            all.extend_from_slice(part).map_err(|_| too_many())?;
+        let start = all.as_bytes().len() as u16;
+        if !parts.iter().chain(&[&b"\0"[..]]).all(|part| all.append(part)) {
+            return Err(too_many());
         }
-        Ok(Span { start, end: all.len() as u16 })
+        Ok(Span { start, end: all.as_bytes().len() as u16 })
     }
 }
 
@@ -237,9 +245,9 @@ impl Cgroups {
     #[inline(never)]
     fn place(&self, hierarchy: &Hierarchy) -> PathBuf {
         let mut path = PathBuf::new();
-        let _ = path.push(self.names.get(hierarchy.mountpoint).to_bytes());
+        let _ = path.push(self.names.bytes(hierarchy.mountpoint));
         let _ = path.push(self.path().to_bytes());
-        let _ = path.push(self.names.get(hierarchy.below).to_bytes());
+        let _ = path.push(self.names.bytes(hierarchy.below));
         path
     }
 
@@ -288,7 +296,11 @@ impl Cgroups {
 
     /// The hierarchy that a controller is in. v2's has all.
     fn holding(&self, controller: &str) -> Option<&Hierarchy> {
-        self.entered().iter().find(|hierarchy| has(self.names.get(hierarchy.controllers), controller))
+        self.entered().iter().find(|hierarchy| {
+            let controllers = self.names.bytes(hierarchy.controllers);
+            controllers.is_empty()
+                || crate::wire::cgroupfs::list(controllers).any(|name| name == controller.as_bytes())
+        })
     }
 
     /// The hierarchy whose processes are the container's: the one that can also be frozen.

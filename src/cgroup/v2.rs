@@ -22,11 +22,11 @@ impl Cgroups {
     pub(super) fn enable_controllers(&self) -> Result<()> {
         let Some(hierarchy) = self.hierarchies.first() else { return Ok(()) };
         let whole = self.place(hierarchy);
-        let top = self.names.get(hierarchy.mountpoint).count_bytes();
+        let top = self.names.bytes(hierarchy.mountpoint).len();
         // `+cpu +memory ...`
         let mut all = Text::new();
         let mut buffer = [0; 256];
-        let root = self.names.get(hierarchy.mountpoint).to_bytes();
+        let root = self.names.bytes(hierarchy.mountpoint);
         for name in words(controllers(root, &mut buffer)?) {
             let fits = all.push_str(if all.is_empty() { "+" } else { " +" }).is_ok();
             if !fits || all.push_str(core::str::from_utf8(name).unwrap_or_default()).is_err() {

@@ -9,7 +9,48 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits;
 
-type Bytes = heapless::Vec<u8, { limits::PATH }>;
+/// A text with a NUL behind it; all zero is an empty one. Its length is on the page that it begins on.
+#[repr(C)]
+pub struct Bytes {
+    len: usize,
+    bytes: [u8; limits::PATH],
+}
+
+impl Bytes {
+    const EMPTY: Self = Self { len: 0, bytes: [0; limits::PATH] };
+
+    /// Appends `more`, if there is room for it. Whether it did.
+    pub fn append(&mut self, more: &[u8]) -> bool {
+        let end = self.len + more.len();
+        match self.bytes.get_mut(self.len..=end).and_then(<[u8]>::split_last_mut) {
+            Some((last, place)) => {
+                place.copy_from_slice(more);
+                *last = 0;
+                self.len = end;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Cuts back to `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        if let Some(last) = self.bytes.get_mut(len).filter(|_| len <= self.len) {
+            *last = 0;
+            self.len = len;
+        }
+    }
+
+    /// Without its NUL.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// With it.
+    pub fn with_nul(&self) -> &[u8] {
+        self.bytes.get(..=self.len).unwrap_or(b"\0")
+    }
+}
 
 /// Words of `TAKEN`, one bit for a place. The tests run in many threads.
 const WORDS: usize = if cfg!(test) { 64 } else { limits::PATHS / 64 };
@@ -19,7 +60,7 @@ struct Shelf([UnsafeCell<Bytes>; 64 * WORDS]);
 // SAFETY: each cell is reached through the one `Place` that set its bit in `TAKEN`, and by nobody else.
 unsafe impl Sync for Shelf {}
 
-static SHELF: Shelf = Shelf([const { UnsafeCell::new(Bytes::new()) }; 64 * WORDS]);
+static SHELF: Shelf = Shelf([const { UnsafeCell::new(Bytes::EMPTY) }; 64 * WORDS]);
 static TAKEN: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 
 /// The owner of one place, by its number.
