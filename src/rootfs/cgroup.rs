@@ -29,6 +29,9 @@ pub fn mount(root: &Root<'_>, mount: &Mount<'_>, setup: &Plan<'_>) -> Result<()>
             true => unified = Some(hierarchy),
             false => v1 = true,
         }
+        if v1 && mount.fstype != Some(c"cgroup2") {
+            break;
+        }
     }
     match (unified, v1 && mount.fstype != Some(c"cgroup2")) {
         (_, true) => all(root, mount, setup, &place?.0),

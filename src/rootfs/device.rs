@@ -6,11 +6,10 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use super::{Root, call, mount, resolve};
+use super::{Root, call, resolve};
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
 use crate::plan::device::Device;
-use crate::plan::mount::{Mount, NO_BIND};
 use crate::sys::mount::{self as sys, Reach};
 use crate::text::shown;
 
@@ -26,13 +25,10 @@ const LINKS: &[(&CStr, &CStr)] = &[
 /// What ptmx is in a container: the one of its own devpts.
 const PTMX: &CStr = c"pts/ptmx";
 
-/// Makes the nodes and links. A /dev that is bound from outside is taken as it is.
+/// Makes the nodes and links, after [`mounts`](super::mounts). A /dev that is bound from outside is taken as it is.
 pub fn devices(root: &Root<'_>, plan: &Plan<'_>) -> Result<()> {
-    for mount in plan.each::<Mount<'_>>() {
-        let mount = mount?;
-        if mount.bind != NO_BIND && mount::is_device_directory(mount.destination) {
-            return Ok(());
-        }
+    if root.bound_devices.get() {
+        return Ok(());
     }
     let dev = resolve::directory(root.as_fd(), c"/dev").context("openat2", "/dev")?;
     plan.each::<Device<'_>>().try_for_each(|device| node(root, &dev, &device?))?;

@@ -21,6 +21,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,6 +39,8 @@ pub struct Root<'a> {
     namespaces: u32,
     /// `linux.mountLabel`: the SELinux context of whatever is on a filesystem made for the container.
     label: Option<&'a CStr>,
+    /// What /dev is comes from outside: a bind was mounted there.
+    bound_devices: Cell<bool>,
     /// No cgroup keeps the container from devices: no mount but those that are filled here may have any.
     nodev: bool,
 }

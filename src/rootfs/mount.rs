@@ -49,7 +49,11 @@ pub type Lent<'a> = &'a mut dyn FnMut() -> Result<Option<OwnedFd>>;
 pub fn mounts(root: &Root<'_>, plan: &Plan<'_>, setup: &Plan<'_>, lent: Lent<'_>) -> Result<()> {
     let mut late_mounts = Late::new();
     for mount in plan.each::<Mount<'_>>() {
-        one(root, &mount?, setup, lent, &mut late_mounts)?;
+        let mount = mount?;
+        one(root, &mount, setup, lent, &mut late_mounts)?;
+        if mount.bind != NO_BIND && is_device_directory(mount.destination) {
+            root.bound_devices.set(true);
+        }
         trace::mark(trace::MOUNT);
     }
     late_mounts

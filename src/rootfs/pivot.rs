@@ -1,5 +1,6 @@
 //! Into the root: from the host's mounts, copied into a namespace of ours, to the container's alone.
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
@@ -31,7 +32,8 @@ pub fn isolate<'a>(plan: &Plan<'a>, overlay: Option<OwnedFd>, nodev: bool) -> Re
     }
     let path = call::open(CWD, root.path, DIRECTORY)?;
     let label = plan.string(kind::MOUNT_LABEL)?;
-    let mut root_of_container = Root { directory: path, namespaces, label, nodev };
+    let bound_devices = Cell::new(false);
+    let mut root_of_container = Root { directory: path, namespaces, label, bound_devices, nodev };
     let ours = root_of_container.owns(libc::CLONE_NEWNS);
     if ours {
         let host = call::open(CWD, c"/", DIRECTORY)?;
