@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// except on the ground floor.
 const LEVELS: &[(&str, u8)] = &[
     ("main", 8),
+    ("copy", 0),
     ("cmd", 7),
     ("pid1", 7),
     ("container", 6),
