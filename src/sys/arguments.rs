@@ -38,19 +38,11 @@ impl Strings {
 
     /// The value of the environment variable `name`.
     pub fn variable(self, name: &str) -> Option<&'static CStr> {
-        let mut next = self.next;
-        // SAFETY: as in `next` below; of a string no byte is read behind one that is not the name's, so none behind its NUL.
-        unsafe {
-            while !(*next).is_null() {
-                let text = *next;
-                let mut wanted = name.bytes().chain([b'=']).enumerate();
-                if wanted.all(|(at, byte)| *text.add(at) as u8 == byte) {
-                    return Some(CStr::from_ptr(text.add(name.len() + 1)));
-                }
-                next = next.add(1);
-            }
-        }
-        None
+        let is_it = |text: &'static CStr| {
+            let rest = text.to_bytes_with_nul().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            CStr::from_bytes_with_nul(rest).ok()
+        };
+        self.into_iter().find_map(is_it)
     }
 }
 
