@@ -21,9 +21,9 @@ static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
 fn small(len: usize) -> Option<&'static mut [u8]> {
     let words = Some(len.div_ceil(size_of::<u64>())).filter(|words| words * 4 <= SHARED.0.len())?;
     let first = HANDED_OUT.fetch_add(words, Ordering::Relaxed);
-    let start = SHARED.0.get(first..first + words)?.first()?;
+    let place = SHARED.0.get(first..first + words).filter(|place| !place.is_empty())?;
     // SAFETY: so many words from there on are there, zeroed, and by the counter nobody else's.
-    Some(unsafe { core::slice::from_raw_parts_mut(start.get().cast(), len) })
+    Some(unsafe { core::slice::from_raw_parts_mut(place.as_ptr().cast_mut().cast(), len) })
 }
 
 /// Zeroed private memory, aligned for words: mmap(2), unless it is small. Pages cost only when they are touched, so ask for the most
