@@ -76,8 +76,7 @@ impl PathBuf {
 
     /// The path as the kernel takes it.
     pub fn as_cstr(&self) -> &CStr {
-        // SAFETY: a NUL is behind the bytes, and `push` lets none among them.
-        self.0.as_ref().map_or(c"", |bytes| unsafe { CStr::from_bytes_with_nul_unchecked(bytes.with_nul()) })
+        self.0.as_ref().and_then(|bytes| CStr::from_bytes_with_nul(bytes.with_nul()).ok()).unwrap_or_default()
     }
 }
 
