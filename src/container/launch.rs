@@ -370,9 +370,14 @@ impl<'a> Container<'a> {
     fn tell_ungrantable(&self, users: bool, warn: &mut dyn FnMut(&Error)) -> Result<()> {
         let Some(wanted) = self.plan.one()? else { return Ok(()) };
         let lacking = if users { 0 } else { capability::ungrantable(&wanted)? };
-        // capabilities(7): what is ambient is permitted and inheritable.
-        let unfit = wanted.ambient & !(wanted.permitted & wanted.inheritable);
-        // Runc's words, but in one line: there are bundles with all of theirs in the one set and none in the other.
+        // capabilities(7): what is ambient is permitted and inheritable. Where nothing is inheritable the ambient set is what CVE-2022-29162
+        // has left of the bundles of buildah and of runc 1.1's `spec`: nobody means it, and it is in every one of them.
+        let unfit = if wanted.inheritable == 0 {
+            0
+        } else {
+            wanted.ambient & !(wanted.permitted & wanted.inheritable)
+        };
+        // Runc's words, but in one line.
         for (set, what, why) in [
             (lacking, "", "not ours to grant, ignored"),
             (unfit, "can't raise ambient capability ", "not permitted and inheritable"),

@@ -106,6 +106,19 @@ fn an_ambient_capability_that_is_not_inheritable_only_warns() {
 }
 
 #[test]
+fn an_ambient_set_beside_an_empty_inheritable_one_is_passed_over_in_silence() {
+    not_for!("crun", "1.8.1 fails on it");
+    let names = json!(["CAP_KILL", "CAP_CHOWN"]);
+    let bundle = Bundle::with(|c| {
+        c["process"]["capabilities"] =
+            json!({"bounding": names, "effective": names, "permitted": names, "ambient": names})
+    });
+    let out = bundle.run();
+    assert_eq!(out.stderr, "");
+    assert_eq!(set(&out.facts(), "ambient"), "");
+}
+
+#[test]
 fn an_inheritable_capability_outside_the_bounding_set_is_refused() {
     not_for!("crun", "1.8.1 starts it");
     let bundle = Bundle::with(|c| {
