@@ -69,19 +69,7 @@ impl<'a> Container<'a> {
         let resctrl = setup.map_or(Ok(None), |setup| setup.u32(kind::RESCTRL))?.unwrap_or(0);
         let unrecorded = record.is_none();
         let init = record.map_or(Ok(None), |record| Init::of(&record))?;
-        Ok(Self {
-            store,
-            id,
-            entry,
-            plan,
-            cgroups,
-            init,
-            console: None,
-            notify: None,
-            resctrl,
-            unrecorded,
-            file: None,
-        })
+        Ok(Self { init, resctrl, unrecorded, ..Self::new(store, id, entry, plan, cgroups) })
     }
 
     /// What can be told of a container whose plan is not one any more: its process, and where its cgroups were, or are by default.
@@ -95,21 +83,7 @@ impl<'a> Container<'a> {
         let mut cgroups = Cgroups::discover(Mounted::look())?;
         cgroups.find(known.unwrap_or(path.as_cstr()))?;
         let plan = plan::stored(&EMPTY, 0)?.0;
-        let cgroups = Some(cgroups);
-        let (init, console, notify) = (None, None, None);
-        Ok(Self {
-            store,
-            id,
-            entry,
-            plan,
-            cgroups,
-            init,
-            console,
-            notify,
-            resctrl: 0,
-            unrecorded: true,
-            file: None,
-        })
+        Ok(Self { unrecorded: true, ..Self::new(store, id, entry, plan, Some(cgroups)) })
     }
 
     /// Ends what still runs and removes all that was made. Goes on past failures, and tells the first one: then the container stays

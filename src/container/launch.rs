@@ -183,19 +183,7 @@ impl<'a> Container<'a> {
         let sockets = sockets(&plan, order.foreground, [order.console_socket, order.pidfd_socket])?;
         let entry = store.create(order.id)?;
         trace::mark(trace::STATE);
-        let mut container = Self {
-            store,
-            id: order.id,
-            entry,
-            plan,
-            cgroups,
-            init: None,
-            console: None,
-            notify: None,
-            resctrl: 0,
-            unrecorded: false,
-            file: None,
-        };
+        let mut container = Self::new(store, order.id, entry, plan, cgroups);
         match container.bring_up(order, child.into_inner(), message, sockets, warn) {
             Ok(()) => Ok(container),
             Err(error) => {

@@ -64,7 +64,13 @@ pub struct Init {
     pub pidfd: OwnedFd,
 }
 
-impl Container<'_> {
+impl<'a> Container<'a> {
+    /// Of which no more than its plan and its cgroups is known.
+    fn new(store: &'a Store, id: &'a CStr, entry: Entry, plan: Plan<'a>, cgroups: Option<Cgroups>) -> Self {
+        let (init, console, file, notify) = (None, None, None, None);
+        Self { store, id, entry, plan, cgroups, init, console, resctrl: 0, unrecorded: false, file, notify }
+    }
+
     /// The first process, as long as the container has one.
     pub fn init(&self) -> Option<&Init> {
         self.init.as_ref()
