@@ -51,10 +51,11 @@ pub fn prowl(milliseconds: u64) -> String {
                 .filter_map(|fd| fs::read_link(fd.path()).ok())
                 .collect();
             let file = File::open(&exe);
-            // By now it may have become a program like this, whose descriptors are its own, or have ended.
+            // By now it may have become a program like this, whose descriptors are its own, or have ended: ENOENT, or EACCES when it
+            // was reaped between the look-up of its link and the question whether we may follow that.
             let now = fs::read_link(&exe);
             if now.as_ref().ok() == own.as_ref()
-                || now.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+                || now.is_err_and(|error| error.kind() == io::ErrorKind::NotFound || !entry.path().exists())
             {
                 continue;
             }
