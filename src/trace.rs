@@ -22,7 +22,7 @@ phases! {
     // Init's. With `--debug` they are told as steps; runc's own tests look for the words of the first and of the last.
     PLAN "child process in init()"
     CGROUPS "in the cgroups"
-    NAMED "cgroup namespace, session, keyring, host name"
+    NAMED "session, keyring, host name"
     SESSION "in a session, with a keyring and a name"
     ROOT "root made private"
     LENT "mounts from outside"
